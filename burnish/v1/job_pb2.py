@@ -26,7 +26,7 @@ from burnish.v1 import common_pb2 as burnish_dot_v1_dot_common__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x62urnish/v1/job.proto\x12\nburnish.v1\x1a\x17\x62urnish/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\")\n\nLoraConfig\x12\x0c\n\x04rank\x18\x01 \x01(\r\x12\r\n\x05\x61lpha\x18\x02 \x01(\x02\"E\n\x08SftStage\x12\x0e\n\x06\x65pochs\x18\x01 \x01(\r\x12\x12\n\nbatch_size\x18\x02 \x01(\r\x12\x15\n\rlearning_rate\x18\x03 \x01(\x01\"\xd1\x02\n\x07RlStage\x12\r\n\x05steps\x18\x01 \x01(\r\x12\x18\n\x10prompts_per_step\x18\x02 \x01(\r\x12\x12\n\ngroup_size\x18\x03 \x01(\r\x12\x15\n\rlearning_rate\x18\x04 \x01(\x01\x12\x1e\n\x04loss\x18\x05 \x01(\x0e\x32\x10.burnish.v1.Loss\x12(\n\tadvantage\x18\x06 \x01(\x0e\x32\x15.burnish.v1.Advantage\x12,\n\x08sampling\x18\x07 \x01(\x0b\x32\x1a.burnish.v1.SamplingParams\x12\x15\n\rmax_staleness\x18\x08 \x01(\r\x12\x12\n\nsft_replay\x18\t \x01(\x01\x12\x17\n\x0frequire_success\x18\n \x01(\t\x12\x10\n\x08\x63lip_low\x18\x0b \x01(\x01\x12\x11\n\tclip_high\x18\x0c \x01(\x01\x12\x11\n\tkl_weight\x18\r \x01(\x01\"W\n\x05Stage\x12#\n\x03sft\x18\x01 \x01(\x0b\x32\x14.burnish.v1.SftStageH\x00\x12!\n\x02rl\x18\x02 \x01(\x0b\x32\x13.burnish.v1.RlStageH\x00\x42\x06\n\x04kind\"f\n\x10\x45valuationConfig\x12\x13\n\x0b\x65very_steps\x18\x01 \x01(\r\x12\x0f\n\x07samples\x18\x02 \x01(\r\x12,\n\x08sampling\x18\x03 \x01(\x0b\x32\x1a.burnish.v1.SamplingParams\"\xc0\x02\n\x07JobSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nbase_model\x18\x02 \x01(\t\x12\x15\n\rtraining_file\x18\x03 \x01(\t\x12\x17\n\x0f\x65valuation_file\x18\x04 \x01(\t\x12&\n\x07rewards\x18\x05 \x03(\x0b\x32\x15.burnish.v1.RewardRef\x12!\n\x06stages\x18\x06 \x03(\x0b\x32\x11.burnish.v1.Stage\x12$\n\x04lora\x18\x07 \x01(\x0b\x32\x16.burnish.v1.LoraConfig\x12\x30\n\nevaluation\x18\x08 \x01(\x0b\x32\x1c.burnish.v1.EvaluationConfig\x12\x32\n\x0fon_reward_error\x18\t \x01(\x0e\x32\x19.burnish.v1.OnRewardError\x12\x0c\n\x04seed\x18\n \x01(\x04\"\x96\x03\n\x03Job\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12!\n\x04spec\x18\x03 \x01(\x0b\x32\x13.burnish.v1.JobSpec\x12#\n\x05state\x18\x04 \x01(\x0e\x32\x14.burnish.v1.JobState\x12\r\n\x05stage\x18\x05 \x01(\t\x12\x0c\n\x04step\x18\x06 \x01(\x04\x12\x13\n\x0btotal_steps\x18\x07 \x01(\x04\x12\x0f\n\x07message\x18\x08 \x01(\t\x12.\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inished_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x07\x61\x64\x61pter\x18\x0b \x01(\x0b\x32\x16.burnish.v1.AdapterRef\x12-\n\x07metrics\x18\x0c \x03(\x0b\x32\x1c.burnish.v1.Job.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x8f\x01\n\nDesiredJob\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12!\n\x04spec\x18\x03 \x01(\x0b\x32\x13.burnish.v1.JobSpec\x12\x11\n\tcancelled\x18\x04 \x01(\x08\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb6\x01\n\x06JobRun\x12\n\n\x02id\x18\x01 \x01(\t\x12#\n\x05state\x18\x02 \x01(\x0e\x32\x14.burnish.v1.JobState\x12\x16\n\x0epolicy_version\x18\x03 \x01(\x04\x12)\n\ncheckpoint\x18\x04 \x01(\x0b\x32\x15.burnish.v1.ObjectRef\x12\'\n\x07\x61\x64\x61pter\x18\x05 \x01(\x0b\x32\x16.burnish.v1.AdapterRef\x12\x0f\n\x07message\x18\x06 \x01(\t*M\n\x04Loss\x12\x14\n\x10LOSS_UNSPECIFIED\x10\x00\x12\r\n\tLOSS_GRPO\x10\x01\x12\x10\n\x0cLOSS_DR_GRPO\x10\x02\x12\x0e\n\nLOSS_CISPO\x10\x03*Z\n\tAdvantage\x12\x19\n\x15\x41\x44VANTAGE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41\x44VANTAGE_CENTERED\x10\x01\x12\x1a\n\x16\x41\x44VANTAGE_STANDARDIZED\x10\x02*~\n\rOnRewardError\x12\x1f\n\x1bON_REWARD_ERROR_UNSPECIFIED\x10\x00\x12\x18\n\x14ON_REWARD_ERROR_ZERO\x10\x01\x12\x18\n\x14ON_REWARD_ERROR_DROP\x10\x02\x12\x18\n\x14ON_REWARD_ERROR_FAIL\x10\x03*\x9a\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x05\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14\x62urnish/v1/job.proto\x12\nburnish.v1\x1a\x17\x62urnish/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\")\n\nLoraConfig\x12\x0c\n\x04rank\x18\x01 \x01(\r\x12\r\n\x05\x61lpha\x18\x02 \x01(\x02\"E\n\x08SftStage\x12\x0e\n\x06\x65pochs\x18\x01 \x01(\r\x12\x12\n\nbatch_size\x18\x02 \x01(\r\x12\x15\n\rlearning_rate\x18\x03 \x01(\x01\"\xe8\x02\n\x07RlStage\x12\r\n\x05steps\x18\x01 \x01(\r\x12\x18\n\x10prompts_per_step\x18\x02 \x01(\r\x12\x12\n\ngroup_size\x18\x03 \x01(\r\x12\x15\n\rlearning_rate\x18\x04 \x01(\x01\x12\x1e\n\x04loss\x18\x05 \x01(\x0e\x32\x10.burnish.v1.Loss\x12(\n\tadvantage\x18\x06 \x01(\x0e\x32\x15.burnish.v1.Advantage\x12,\n\x08sampling\x18\x07 \x01(\x0b\x32\x1a.burnish.v1.SamplingParams\x12\x1a\n\rmax_staleness\x18\x08 \x01(\rH\x00\x88\x01\x01\x12\x12\n\nsft_replay\x18\t \x01(\x01\x12\x17\n\x0frequire_success\x18\n \x01(\t\x12\x10\n\x08\x63lip_low\x18\x0b \x01(\x01\x12\x11\n\tclip_high\x18\x0c \x01(\x01\x12\x11\n\tkl_weight\x18\r \x01(\x01\x42\x10\n\x0e_max_staleness\"W\n\x05Stage\x12#\n\x03sft\x18\x01 \x01(\x0b\x32\x14.burnish.v1.SftStageH\x00\x12!\n\x02rl\x18\x02 \x01(\x0b\x32\x13.burnish.v1.RlStageH\x00\x42\x06\n\x04kind\"f\n\x10\x45valuationConfig\x12\x13\n\x0b\x65very_steps\x18\x01 \x01(\r\x12\x0f\n\x07samples\x18\x02 \x01(\r\x12,\n\x08sampling\x18\x03 \x01(\x0b\x32\x1a.burnish.v1.SamplingParams\"\xc0\x02\n\x07JobSpec\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nbase_model\x18\x02 \x01(\t\x12\x15\n\rtraining_file\x18\x03 \x01(\t\x12\x17\n\x0f\x65valuation_file\x18\x04 \x01(\t\x12&\n\x07rewards\x18\x05 \x03(\x0b\x32\x15.burnish.v1.RewardRef\x12!\n\x06stages\x18\x06 \x03(\x0b\x32\x11.burnish.v1.Stage\x12$\n\x04lora\x18\x07 \x01(\x0b\x32\x16.burnish.v1.LoraConfig\x12\x30\n\nevaluation\x18\x08 \x01(\x0b\x32\x1c.burnish.v1.EvaluationConfig\x12\x32\n\x0fon_reward_error\x18\t \x01(\x0e\x32\x19.burnish.v1.OnRewardError\x12\x0c\n\x04seed\x18\n \x01(\x04\"\x96\x03\n\x03Job\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12!\n\x04spec\x18\x03 \x01(\x0b\x32\x13.burnish.v1.JobSpec\x12#\n\x05state\x18\x04 \x01(\x0e\x32\x14.burnish.v1.JobState\x12\r\n\x05stage\x18\x05 \x01(\t\x12\x0c\n\x04step\x18\x06 \x01(\x04\x12\x13\n\x0btotal_steps\x18\x07 \x01(\x04\x12\x0f\n\x07message\x18\x08 \x01(\t\x12.\n\ncreated_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x66inished_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\'\n\x07\x61\x64\x61pter\x18\x0b \x01(\x0b\x32\x16.burnish.v1.AdapterRef\x12-\n\x07metrics\x18\x0c \x03(\x0b\x32\x1c.burnish.v1.Job.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"\x8f\x01\n\nDesiredJob\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12!\n\x04spec\x18\x03 \x01(\x0b\x32\x13.burnish.v1.JobSpec\x12\x11\n\tcancelled\x18\x04 \x01(\x08\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb6\x01\n\x06JobRun\x12\n\n\x02id\x18\x01 \x01(\t\x12#\n\x05state\x18\x02 \x01(\x0e\x32\x14.burnish.v1.JobState\x12\x16\n\x0epolicy_version\x18\x03 \x01(\x04\x12)\n\ncheckpoint\x18\x04 \x01(\x0b\x32\x15.burnish.v1.ObjectRef\x12\'\n\x07\x61\x64\x61pter\x18\x05 \x01(\x0b\x32\x16.burnish.v1.AdapterRef\x12\x0f\n\x07message\x18\x06 \x01(\t*M\n\x04Loss\x12\x14\n\x10LOSS_UNSPECIFIED\x10\x00\x12\r\n\tLOSS_GRPO\x10\x01\x12\x10\n\x0cLOSS_DR_GRPO\x10\x02\x12\x0e\n\nLOSS_CISPO\x10\x03*Z\n\tAdvantage\x12\x19\n\x15\x41\x44VANTAGE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x41\x44VANTAGE_CENTERED\x10\x01\x12\x1a\n\x16\x41\x44VANTAGE_STANDARDIZED\x10\x02*~\n\rOnRewardError\x12\x1f\n\x1bON_REWARD_ERROR_UNSPECIFIED\x10\x00\x12\x18\n\x14ON_REWARD_ERROR_ZERO\x10\x01\x12\x18\n\x14ON_REWARD_ERROR_DROP\x10\x02\x12\x18\n\x14ON_REWARD_ERROR_FAIL\x10\x03*\x9a\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x17\n\x13JOB_STATE_SUCCEEDED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x05\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,32 +35,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_JOB_METRICSENTRY']._loaded_options = None
   _globals['_JOB_METRICSENTRY']._serialized_options = b'8\001'
-  _globals['_LOSS']._serialized_start=1804
-  _globals['_LOSS']._serialized_end=1881
-  _globals['_ADVANTAGE']._serialized_start=1883
-  _globals['_ADVANTAGE']._serialized_end=1973
-  _globals['_ONREWARDERROR']._serialized_start=1975
-  _globals['_ONREWARDERROR']._serialized_end=2101
-  _globals['_JOBSTATE']._serialized_start=2104
-  _globals['_JOBSTATE']._serialized_end=2258
+  _globals['_LOSS']._serialized_start=1827
+  _globals['_LOSS']._serialized_end=1904
+  _globals['_ADVANTAGE']._serialized_start=1906
+  _globals['_ADVANTAGE']._serialized_end=1996
+  _globals['_ONREWARDERROR']._serialized_start=1998
+  _globals['_ONREWARDERROR']._serialized_end=2124
+  _globals['_JOBSTATE']._serialized_start=2127
+  _globals['_JOBSTATE']._serialized_end=2281
   _globals['_LORACONFIG']._serialized_start=94
   _globals['_LORACONFIG']._serialized_end=135
   _globals['_SFTSTAGE']._serialized_start=137
   _globals['_SFTSTAGE']._serialized_end=206
   _globals['_RLSTAGE']._serialized_start=209
-  _globals['_RLSTAGE']._serialized_end=546
-  _globals['_STAGE']._serialized_start=548
-  _globals['_STAGE']._serialized_end=635
-  _globals['_EVALUATIONCONFIG']._serialized_start=637
-  _globals['_EVALUATIONCONFIG']._serialized_end=739
-  _globals['_JOBSPEC']._serialized_start=742
-  _globals['_JOBSPEC']._serialized_end=1062
-  _globals['_JOB']._serialized_start=1065
-  _globals['_JOB']._serialized_end=1471
-  _globals['_JOB_METRICSENTRY']._serialized_start=1425
-  _globals['_JOB_METRICSENTRY']._serialized_end=1471
-  _globals['_DESIREDJOB']._serialized_start=1474
-  _globals['_DESIREDJOB']._serialized_end=1617
-  _globals['_JOBRUN']._serialized_start=1620
-  _globals['_JOBRUN']._serialized_end=1802
+  _globals['_RLSTAGE']._serialized_end=569
+  _globals['_STAGE']._serialized_start=571
+  _globals['_STAGE']._serialized_end=658
+  _globals['_EVALUATIONCONFIG']._serialized_start=660
+  _globals['_EVALUATIONCONFIG']._serialized_end=762
+  _globals['_JOBSPEC']._serialized_start=765
+  _globals['_JOBSPEC']._serialized_end=1085
+  _globals['_JOB']._serialized_start=1088
+  _globals['_JOB']._serialized_end=1494
+  _globals['_JOB_METRICSENTRY']._serialized_start=1448
+  _globals['_JOB_METRICSENTRY']._serialized_end=1494
+  _globals['_DESIREDJOB']._serialized_start=1497
+  _globals['_DESIREDJOB']._serialized_end=1640
+  _globals['_JOBRUN']._serialized_start=1643
+  _globals['_JOBRUN']._serialized_end=1825
 # @@protoc_insertion_point(module_scope)
