@@ -11,25 +11,25 @@ from pydantic_core import PydanticCustomError
 from burnish.errors import UserError
 
 _PHRASES: Mapping[str, str] = {
-    "missing": "Is missing.",
-    "greater_than_equal": "Must be at least {ge}, not {input}.",
-    "greater_than": "Must be more than {gt}, not {input}.",
-    "less_than_equal": "Must be at most {le}, not {input}.",
-    "less_than": "Must be less than {lt}, not {input}.",
-    "too_short": "Needs at least {min_length}.",
-    "too_long": "Takes at most {max_length}.",
-    "string_too_short": "Must not be empty.",
-    "string_pattern_mismatch": "Must match {pattern}, not {input}.",
-    "literal_error": "Must be {expected}, not {input}.",
-    "finite_number": "Must be a finite number.",
-    "int_parsing": "Must be a whole number, not {input}.",
-    "int_type": "Must be a whole number, not {input}.",
-    "int_from_float": "Must be a whole number, not {input}.",
-    "float_parsing": "Must be a number, not {input}.",
-    "float_type": "Must be a number, not {input}.",
-    "string_type": "Must be text, not {input}.",
-    "model_type": "Must be a mapping, not {input}.",
-    "tuple_type": "Must be a list, not {input}.",
+    "missing": "is missing",
+    "greater_than_equal": "must be at least {ge}, not {input}",
+    "greater_than": "must be more than {gt}, not {input}",
+    "less_than_equal": "must be at most {le}, not {input}",
+    "less_than": "must be less than {lt}, not {input}",
+    "too_short": "needs at least {min_length}",
+    "too_long": "takes at most {max_length}",
+    "string_too_short": "must not be empty",
+    "string_pattern_mismatch": "must match {pattern}, not {input}",
+    "literal_error": "must be {expected}, not {input}",
+    "finite_number": "must be a finite number",
+    "int_parsing": "must be a whole number, not {input}",
+    "int_type": "must be a whole number, not {input}",
+    "int_from_float": "must be a whole number, not {input}",
+    "float_parsing": "must be a number, not {input}",
+    "float_type": "must be a number, not {input}",
+    "string_type": "must be text, not {input}",
+    "model_type": "must be a mapping, not {input}",
+    "tuple_type": "must be a list, not {input}",
 }
 
 
@@ -44,8 +44,8 @@ def nearest(name: str, known: Sequence[str], what: str) -> str:
     """The known name that was probably meant, or all of them."""
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     if close:
-        return f"Did you mean `{close[0]}`?"
-    return f"Valid {what}: {', '.join(known)}." if known else ""
+        return f"did you mean `{close[0]}`?"
+    return f"valid {what}: {', '.join(known)}" if known else ""
 
 
 def explain(found: ValidationError) -> UserError:
@@ -56,9 +56,12 @@ def explain(found: ValidationError) -> UserError:
     if error["type"] == "rule":
         field = ".".join(part for part in (field, context["field"]) if part)
         return UserError(context["message"], field=field, hint=context["hint"])
+    cause = context.get("error")
+    if isinstance(cause, UserError):
+        return UserError(cause.message, field=field, hint=cause.hint)
     phrase = _PHRASES.get(error["type"])
     if phrase is None:
-        return UserError(f"{error['msg']}.", field=field)
+        return UserError(error["msg"], field=field)
     return UserError(phrase.format(**context, input=_shown(error["input"])), field=field)
 
 

@@ -12,10 +12,11 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import yaml
 from google.protobuf import json_format
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from burnish.errors import UserError
 from burnish.explain import explain, nearest, rule
+from burnish.rewards import check_name
 from burnish.v1 import job_pb2
 
 LossName: TypeAlias = Literal["cispo", "dr_grpo", "grpo"]
@@ -51,7 +52,7 @@ class _Config(BaseModel):
             for key in data:
                 if key not in cls.model_fields:
                     hint = nearest(str(key), list(cls.model_fields), "keys")
-                    raise rule(str(key), f"Unknown key `{key}`.", hint)
+                    raise rule(str(key), f"unknown key `{key}`", hint)
         return data
 
 
@@ -86,8 +87,8 @@ class EvaluationSampling(Sampling):
 class Reward(_Config):
     """One reward function: an uploaded revision, or a source that is about to become one."""
 
-    name: str = Field(
-        pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$", description="Name in metrics and results."
+    name: Annotated[str, AfterValidator(check_name)] = Field(
+        description="Name in metrics and results."
     )
     file: str | None = Field(default=None, min_length=1, description="Path of its Python source.")
     source: str | None = Field(default=None, min_length=1, description="Its Python source.")
@@ -104,7 +105,7 @@ class Reward(_Config):
     def _one_origin(self) -> Self:
         given = [key for key in ("file", "source", "revision") if getattr(self, key) is not None]
         if len(given) > 1:
-            raise rule(given[1], f"Give either `{given[0]}` or `{given[1]}`, not both.")
+            raise rule(given[1], f"give either `{given[0]}` or `{given[1]}`, not both")
         return self
 
 
@@ -159,12 +160,12 @@ class RlStage(_Config):
         if self.sampling.top_p != 1:
             raise rule(
                 "sampling.top_p",
-                "`top_p` must be 1 in training: cutting the tail biases the importance ratio.",
+                "`top_p` must be 1 in training: cutting the tail biases the importance ratio",
             )
         if self.sampling.temperature == 0:
             raise rule(
                 "sampling.temperature",
-                "`temperature` must be above 0 in training: greedy groups are all alike.",
+                "`temperature` must be above 0 in training: greedy groups are all alike",
             )
         return self
 
@@ -179,9 +180,9 @@ class Stage(_Config):
     @classmethod
     def _one_kind(cls, data: object) -> object:
         if not isinstance(data, Mapping):
-            raise rule("", "A stage is a mapping such as `sft: {epochs: 5}`.")
+            raise rule("", "a stage is a mapping such as `sft: {epochs: 5}`")
         if len(data) != 1:
-            raise rule("", "A stage has exactly one kind: `sft` or `rl`.")
+            raise rule("", "a stage has exactly one kind: `sft` or `rl`")
         return {kind: {} if options is None else options for kind, options in data.items()}
 
 
@@ -238,7 +239,7 @@ class JobSpec(_Config):
         names = [reward.name for reward in self.rewards]
         for index, name in enumerate(names):
             if name in names[:index]:
-                raise rule(f"rewards[{index}].name", f"Two rewards are named `{name}`.")
+                raise rule(f"rewards[{index}].name", f"two rewards are named `{name}`")
         for index, stage in enumerate(self.stages):
             if stage.rl is not None:
                 self._check_rl(f"stages[{index}].rl", stage.rl, names)
@@ -246,13 +247,13 @@ class JobSpec(_Config):
 
     def _check_rl(self, field: str, stage: RlStage, names: list[str]) -> None:
         if not names:
-            raise rule("rewards", "An `rl` stage needs at least one reward function.")
+            raise rule("rewards", "an `rl` stage needs at least one reward function")
         if all(reward.weight == 0 for reward in self.rewards):
-            raise rule("rewards", "An `rl` stage needs a reward whose weight is not 0.")
+            raise rule("rewards", "an `rl` stage needs a reward whose weight is not 0")
         if stage.require_success and stage.require_success not in names:
             raise rule(
                 f"{field}.require_success",
-                f"`{stage.require_success}` is not one of the job's rewards.",
+                f"`{stage.require_success}` is not one of the job's rewards",
                 nearest(stage.require_success, names, "rewards"),
             )
 
@@ -265,7 +266,7 @@ class JobSpec(_Config):
         """
         if not isinstance(data, Mapping):
             raise UserError(
-                "A job is a mapping with keys such as `training_file`, `rewards` and `stages`."
+                "a job is a mapping with keys such as `training_file`, `rewards` and `stages`"
             )
         try:
             return cls.model_validate(data)
@@ -285,7 +286,7 @@ class JobSpec(_Config):
             mark = getattr(error, "problem_mark", None)
             where = "" if mark is None else f" at line {mark.line + 1}, column {mark.column + 1}"
             problem = getattr(error, "problem", None) or "the text cannot be read"
-            raise UserError(f"This is not valid YAML{where}: {problem}.") from None
+            raise UserError(f"this is not valid YAML{where}: {problem}") from None
         return cls.parse(data)
 
     @classmethod
@@ -295,7 +296,7 @@ class JobSpec(_Config):
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-            raise UserError(f"Cannot read {path}: {reason}.") from None
+            raise UserError(f"cannot read {path}: {reason}") from None
         return cls.from_yaml(text)
 
     @classmethod
@@ -319,7 +320,7 @@ class JobSpec(_Config):
         for index, reward in enumerate(self.rewards):
             if reward.file is not None or reward.source is not None:
                 raise UserError(
-                    f"Reward `{reward.name}` is not uploaded yet.", field=f"rewards[{index}]"
+                    f"reward `{reward.name}` is not uploaded yet", field=f"rewards[{index}]"
                 )
         data = _rename_enums(self.model_dump(exclude_none=True), to_wire=True)
         return json_format.ParseDict(data, job_pb2.JobSpec())

@@ -80,13 +80,13 @@ def test_the_clip_range_follows_the_loss(loss: str) -> None:
 def test_an_unknown_key_suggests_the_nearest() -> None:
     error = refused(stages=[{"sft": {}}, {"rl": {"grup_size": 4}}])
     assert error.field == "stages[1].rl.grup_size"
-    assert error.message == "Unknown key `grup_size`."
-    assert error.hint == "Did you mean `group_size`?"
+    assert error.message == "unknown key `grup_size`"
+    assert error.hint == "did you mean `group_size`?"
 
 
 def test_an_unknown_key_that_is_near_nothing_lists_the_valid_ones() -> None:
     error = refused(lora={"zzz": 1})
-    assert error.hint == "Valid keys: rank, alpha."
+    assert error.hint == "valid keys: rank, alpha"
 
 
 @pytest.mark.parametrize(
@@ -110,12 +110,12 @@ def test_an_unknown_key_that_is_near_nothing_lists_the_valid_ones() -> None:
             "above 0",
         ),
         ({"stages": [{"rl": {}, "sft": {}}]}, "stages[0]", "exactly one kind"),
-        ({"stages": ["rl"]}, "stages[0]", "A stage is a mapping"),
-        ({"stages": [{"dpo": {}}]}, "stages[0].dpo", "Unknown key `dpo`"),
+        ({"stages": ["rl"]}, "stages[0]", "a stage is a mapping"),
+        ({"stages": [{"dpo": {}}]}, "stages[0].dpo", "unknown key `dpo`"),
         ({"rewards": []}, "rewards", "at least one reward"),
         ({"rewards": [{"name": "a", "weight": 0}]}, "rewards", "not 0"),
-        ({"rewards": [{"name": "a"}, {"name": "a"}]}, "rewards[1].name", "Two rewards"),
-        ({"rewards": [{"name": "no spaces"}]}, "rewards[0].name", "Must match"),
+        ({"rewards": [{"name": "a"}, {"name": "a"}]}, "rewards[1].name", "two rewards"),
+        ({"rewards": [{"name": "no spaces"}]}, "rewards[0].name", "cannot name"),
         (
             {"rewards": [{"name": "a", "file": "a.py", "source": "x"}]},
             "rewards[0].source",
@@ -128,7 +128,7 @@ def test_an_unknown_key_that_is_near_nothing_lists_the_valid_ones() -> None:
         ),
         ({"training_file": None}, "training_file", "text"),
         ({"seed": "x"}, "seed", "whole number"),
-        ({"base_model": "org/model"}, "base_model", "Must match"),
+        ({"base_model": "org/model"}, "base_model", "must match"),
         ({"on_reward_error": "ignore"}, "on_reward_error", "'zero', 'drop' or 'fail'"),
         ({"lora": {"alpha": float("nan")}}, "lora.alpha", "finite"),
     ],
@@ -140,7 +140,7 @@ def test_a_mistake_names_its_field(changes: dict[str, Any], field: str, words: s
 
 
 def test_a_missing_key_is_named() -> None:
-    with pytest.raises(UserError, match="training_file: Is missing"):
+    with pytest.raises(UserError, match="training_file: is missing"):
         JobSpec.parse({"stages": [{"sft": {}}]})
 
 
@@ -148,8 +148,8 @@ def test_a_missing_key_is_named() -> None:
     ("text", "words"),
     [
         ("stages: [", "not valid YAML at line"),
-        ("- a list", "A job is a mapping"),
-        ("", "A job is a mapping"),
+        ("- a list", "a job is a mapping"),
+        ("", "a job is a mapping"),
         ("name: a\nname: b\n", "`name` is given twice"),
     ],
 )
