@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 from typing import Self, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from burnish.errors import SetupError
@@ -16,7 +16,7 @@ PREFIX = "BURNISH_"
 class ServiceSettings(BaseSettings):
     """Read from `BURNISH_*` environment variables; see `docs/configuration.md`."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", validate_default=True)
 
     nats_url: str = Field("nats://127.0.0.1:4222", description="NATS server to connect to.")
     nats_wait: float = Field(30, ge=0, description="Seconds to wait for NATS at start.")
@@ -40,6 +40,11 @@ class ServiceSettings(BaseSettings):
     log_json: bool = Field(default=False, description="One JSON object per log line.")
     drain_seconds: float = Field(10, ge=0, description="Time that running work gets on SIGTERM.")
 
+    @field_validator("data_dir", "models_dir")
+    @classmethod
+    def _at_home(cls, path: Path) -> Path:
+        return path.expanduser()
+
     @classmethod
     def load(cls) -> Self:
         """Read the environment; a bad value ends in one sentence."""
@@ -47,7 +52,7 @@ class ServiceSettings(BaseSettings):
 
     def service_dir(self, service: str) -> Path:
         """The folder that `service` may write to, made if missing."""
-        path = self.data_dir.expanduser() / service
+        path = self.data_dir / service
         path.mkdir(parents=True, exist_ok=True)
         return path
 

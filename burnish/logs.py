@@ -2,7 +2,6 @@
 
 import logging
 import sys
-from typing import cast
 
 import structlog
 
@@ -49,4 +48,4 @@ def configure(service: str, settings: ServiceSettings) -> None:
 
 
 def get_logger(name: str) -> Logger:
-    return cast("Logger", structlog.stdlib.get_logger(name))
+    return structlog.stdlib.get_logger(name)

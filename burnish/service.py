@@ -223,5 +223,5 @@ def listen(host: str, port: int, setting: str) -> socket.socket:
             "to another one."
         ) from error
     listener.listen(128)
-    listener.setblocking(False)
+    listener.setblocking(False)  # noqa: FBT003  the standard library's signature
     return listener

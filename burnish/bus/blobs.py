@@ -5,8 +5,9 @@ import contextlib
 import hashlib
 import io
 from collections.abc import AsyncIterator
+from io import BufferedIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from nats.js.api import ObjectMeta, ObjectMetaOptions
 from nats.js.errors import NotFoundError as NatsNotFoundError
@@ -43,7 +44,7 @@ class Blobs:
         digest, size = await asyncio.to_thread(_measure, data)
         meta = ObjectMeta(name=name, options=ObjectMetaOptions(max_chunk_size=CHUNK))
         with contextlib.ExitStack() as stack:
-            source: BinaryIO = (
+            source: BufferedIOBase = (
                 stack.enter_context(data.open("rb")) if isinstance(data, Path) else io.BytesIO(data)
             )
             async with _deadline(f"storing {bucket}/{name}"):
@@ -77,11 +78,11 @@ class Blobs:
         with contextlib.suppress(ObjectNotFoundError, NatsNotFoundError):
             await store.delete(ref.name)
 
-    async def _read(self, ref: common_pb2.ObjectRef, sink: BinaryIO) -> None:
+    async def _read(self, ref: common_pb2.ObjectRef, sink: BufferedIOBase) -> None:
         store = await self._store(ref.bucket)
         async with _deadline(f"reading {ref.bucket}/{ref.name}"):
             try:
-                await store.get(ref.name, writeinto=sink)  # type: ignore[arg-type]
+                await store.get(ref.name, writeinto=sink)
             except (ObjectNotFoundError, NatsNotFoundError):
                 raise NotFoundError(f"object {ref.bucket}/{ref.name} does not exist") from None
         sink.seek(0)

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar
 
 import nats.errors
 from faststream.nats import NatsBroker
@@ -83,7 +83,7 @@ class Bus:
         if self._nc is not None:
             return
         await self._await_server()
-        self._nc = cast("Client", await self._broker.connect())
+        self._nc = await self._broker.connect()
         self._js = self._nc.jetstream(timeout=PUBLISH_TIMEOUT)
         self.blobs.connect(self._js)
         try:

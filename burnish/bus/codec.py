@@ -66,7 +66,7 @@ class ProtoCodec:
     def __init__(self, blobs: "Blobs") -> None:
         self.blobs = blobs
 
-    async def decode(self, msg: "StreamMessage[Any]") -> "Message | Undecoded":
+    async def decode(self, msg: "StreamMessage[Any]") -> Any:  # noqa: ANN401  Message | Undecoded
         """The message; a failure as a value, which the consumer turns into retry or dead letter.
 
         An exception here would never reach the consumer: FastStream would redeliver for ever.

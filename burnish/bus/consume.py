@@ -107,9 +107,7 @@ class Consumer(Generic[M]):
         deliveries = message.raw_message.metadata.num_delivered
         payload = None if isinstance(body, Undecoded) else body
         try:
-            if isinstance(body, Undecoded):
-                raise body.error
-            await self.handler(body)
+            await self.handler(_decoded(body))
         except UserError as error:
             # Nothing that waiting could mend.
             await self._bury(message, payload, str(error), deliveries)
@@ -153,3 +151,9 @@ class Consumer(Generic[M]):
                 await message.in_progress()
             except Exception:  # noqa: BLE001  the connection comes back by itself, or work repeats
                 log.warning("heartbeat.failed", queue=self.queue.durable)
+
+
+def _decoded(body: M | Undecoded) -> M:
+    if isinstance(body, Undecoded):
+        raise body.error
+    return body

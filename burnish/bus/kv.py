@@ -91,4 +91,4 @@ class Bucket(Generic[M]):
                 value = None if entry.operation else self._kind.FromString(entry.value or b"")
                 yield Change(entry.key, value, int(entry.revision or 0))
         finally:
-            await watcher.stop()
+            await watcher.stop()  # type: ignore[no-untyped-call]

@@ -69,7 +69,7 @@ async def read(
                         try:
                             message = await codec.unpack(msg.data, msg.headers or {})
                         except UserError as error:
-                            log.error(
+                            log.warning(
                                 "entry.skipped", stream=stream, sequence=cursor, reason=str(error)
                             )
                             continue

@@ -33,7 +33,7 @@ IDLE_TIMEOUT = 15.0
 _NO_RESPONDERS = "503"
 
 
-async def request(  # noqa: C901  one loop over the kinds of reply
+async def request(
     nc: "Client", subject: str, message: Message, kind: type[R], *, idle_timeout: float
 ) -> AsyncIterator[R]:
     """Send `message` and yield the replies until the responder ends.

@@ -202,5 +202,5 @@ async def test_requests_stream_their_replies_and_say_why_they_fail(bus: Bus) -> 
 
 async def until(condition: object, timeout: float = 10.0) -> None:  # noqa: ASYNC109
     async with asyncio.timeout(timeout):
-        while not condition():  # type: ignore[operator]
+        while not condition():  # type: ignore[operator] # noqa: ASYNC110
             await asyncio.sleep(0.02)

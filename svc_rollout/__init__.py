@@ -1,0 +1,1 @@
+"""prompts → trajectories: asks the engine for groups of completions, streams each one out."""

@@ -1,0 +1,118 @@
+"""Wiring: rollout.requested in, rollout.completed (or group.cancelled) out."""
+
+import asyncio
+import contextlib
+import time
+
+import structlog
+
+from burnish.bus import Bus, topology
+from burnish.errors import RetryableError
+from burnish.logs import get_logger
+from burnish.service import Status
+from burnish.v1 import events_pb2, infer_pb2
+from svc_rollout import codec
+from svc_rollout.config import RolloutSettings
+from svc_rollout.endings import EndedJobs
+from svc_rollout.group import GroupProgress
+from svc_rollout.prompts import Tokenizers
+
+log = get_logger(__name__)
+
+
+class Rollout:
+    """Samples groups: every one ends with all its completions out, or with one cancellation."""
+
+    def __init__(self, bus: Bus, settings: RolloutSettings) -> None:
+        self._bus = bus
+        self._settings = settings
+        self._tokenizers = Tokenizers(settings.models_dir)
+        self._ended = EndedJobs(bus)
+        self._sampling = 0
+        self._completions = 0
+        self._tokens = 0
+
+    async def start(self) -> None:
+        await self._ended.start()
+        self._bus.consume(
+            topology.ROLLOUT_REQUESTED,
+            self.handle,
+            concurrency=self._settings.rollout_groups,
+            on_exhausted=self._give_up,
+        )
+
+    async def stop(self) -> None:
+        await self._ended.stop()
+
+    def status(self) -> Status:
+        return Status(
+            activity=f"sampling {self._sampling} groups" if self._sampling else "idle",
+            metrics={
+                "groups": self._sampling,
+                "completions_total": self._completions,
+                "tokens_total": self._tokens,
+            },
+        )
+
+    async def handle(self, request: events_pb2.RolloutRequested) -> None:
+        with structlog.contextvars.bound_contextvars(job=request.job_id, group=request.group_id):
+            if request.job_id not in self._ended and await self._sample_unless_ended(request):
+                return
+            await self._cancel(request, events_pb2.CANCEL_REASON_JOB_CANCELLED, "the job has ended")
+
+    async def _sample_unless_ended(self, request: events_pb2.RolloutRequested) -> bool:
+        self._sampling += 1
+        work = asyncio.create_task(self._sample(request))
+        try:
+            return await self._ended.guard(request.job_id, work)
+        finally:
+            self._sampling -= 1
+
+    async def _sample(self, request: events_pb2.RolloutRequested) -> None:
+        started = time.monotonic()
+        prompt = await self._tokenizers.render(request.base_model, codec.messages(request.row))
+        progress = GroupProgress(request.group_size)
+        subject = topology.infer_generate(request.base_model)
+        ask = codec.generate_request(request, prompt)
+        chunks = self._bus.request(subject, ask, infer_pb2.GenerateChunk)
+        try:
+            async with contextlib.aclosing(chunks):  # type: ignore[type-var]
+                async for chunk in chunks:
+                    codec.check(chunk)
+                    if chunk.done:
+                        break
+                    completion = progress.add(chunk)
+                    if completion is None:
+                        continue
+                    message = codec.completed(
+                        request,
+                        chunk.index,
+                        completion,
+                        text=await self._tokenizers.decode(
+                            request.base_model, completion.token_ids
+                        ),
+                        prompt_token_ids=prompt,
+                        adapter=progress.adapter,
+                        seconds=time.monotonic() - started,
+                    )
+                    await self._bus.publish(message, id=message.completion_id)
+                    self._completions += 1
+                    self._tokens += len(completion.token_ids)
+        except asyncio.CancelledError:
+            await self._bus.broadcast(
+                topology.INFER_CANCEL, infer_pb2.CancelGeneration(request_id=request.group_id)
+            )
+            raise
+        if not progress.complete:
+            raise RetryableError("the engine ended the group before all its completions")
+        log.info("group.sampled", seconds=round(time.monotonic() - started, 2))
+
+    async def _give_up(self, request: events_pb2.RolloutRequested, reason: str) -> None:
+        await self._cancel(request, events_pb2.CANCEL_REASON_SAMPLING_FAILED, reason)
+
+    async def _cancel(
+        self, request: events_pb2.RolloutRequested, reason: events_pb2.CancelReason, message: str
+    ) -> None:
+        await self._bus.publish(
+            codec.cancelled(request, reason, message), id=f"{request.group_id}.cancelled"
+        )

@@ -1,0 +1,85 @@
+"""The edge between protobuf and this service."""
+
+import hashlib
+
+from burnish.errors import RetryableError, UserError
+from burnish.v1 import common_pb2, events_pb2, infer_pb2
+from svc_rollout.group import Completion
+
+
+def generate_request(
+    request: events_pb2.RolloutRequested, prompt_token_ids: list[int]
+) -> infer_pb2.GenerateRequest:
+    """What the engine is asked for. The seed follows from the group, so a repeated group repeats."""
+    message = infer_pb2.GenerateRequest(
+        request_id=request.group_id,
+        base_model=request.base_model,
+        prompt_token_ids=prompt_token_ids,
+        n=request.group_size,
+        sampling=request.sampling,
+        priority=infer_pb2.PRIORITY_ROLLOUT,
+    )
+    if request.HasField("adapter"):
+        message.adapter.CopyFrom(request.adapter)
+    if not message.sampling.HasField("seed"):
+        digest = hashlib.sha256(request.group_id.encode()).digest()
+        message.sampling.seed = int.from_bytes(digest[:4])
+    return message
+
+
+def check(chunk: infer_pb2.GenerateChunk) -> None:
+    """Raise what the engine reported."""
+    if not chunk.HasField("error"):
+        return
+    if chunk.error.retryable:
+        raise RetryableError(chunk.error.message)
+    raise UserError(chunk.error.message, field=chunk.error.param)
+
+
+def completed(
+    request: events_pb2.RolloutRequested,
+    index: int,
+    completion: Completion,
+    *,
+    text: str,
+    prompt_token_ids: list[int],
+    adapter: str,
+    seconds: float,
+) -> events_pb2.RolloutCompleted:
+    return events_pb2.RolloutCompleted(
+        project=request.project,
+        job_id=request.job_id,
+        group_id=request.group_id,
+        completion_id=f"{request.group_id}.{index}",
+        index=index,
+        group_size=request.group_size,
+        purpose=request.purpose,
+        row=request.row,
+        completion=text,
+        prompt_token_ids=prompt_token_ids,
+        completion_token_ids=completion.token_ids,
+        logprobs=completion.logprobs,
+        finish_reason=completion.finish_reason,
+        policy_version=request.adapter.policy_version,
+        adapter=adapter,
+        rewards=request.rewards,
+        context=request.context,
+        on_reward_error=request.on_reward_error,
+        seconds=seconds,
+    )
+
+
+def cancelled(
+    request: events_pb2.RolloutRequested, reason: events_pb2.CancelReason, message: str
+) -> events_pb2.GroupCancelled:
+    return events_pb2.GroupCancelled(
+        project=request.project,
+        job_id=request.job_id,
+        group_id=request.group_id,
+        reason=reason,
+        message=message,
+    )
+
+
+def messages(row: common_pb2.PromptRow) -> list[dict[str, str]]:
+    return [{"role": message.role, "content": message.content} for message in row.messages]
