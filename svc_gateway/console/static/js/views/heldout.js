@@ -1,0 +1,29 @@
+// The held-out table: what the base model wrote, what the tuned model writes, and what both score.
+import { h, number, score, statusName } from "../dom.js";
+
+/** Rows are matched by their id; the newest evaluation that is not the base stands for "tuned". */
+export function table(evaluations) {
+  const base = evaluations.find((one) => one.label === "base");
+  const tuned = evaluations.findLast((one) => one.label !== "base");
+  const answers = (evaluation) => Map.groupBy(evaluation?.completions ?? [], (one) => one.rowId ?? "");
+  const [before, after] = [answers(base), answers(tuned)];
+  const ids = [...new Set([...before.keys(), ...after.keys()])];
+  const heading = (name, evaluation) => (evaluation ? `${name} · mean ${number(evaluation.rewardMean ?? 0)}` : name);
+  return h("div", { class: "scroll" }, h("table", { class: "compare stacked" },
+    h("thead", {}, h("tr", {}, h("th", {}, "Prompt"), h("th", {}, heading("Base", base)), h("th", {}, heading(tuned ? `Tuned (${tuned.label})` : "Tuned", tuned)))),
+    h("tbody", {}, ids.map((id) => row(before.get(id)?.[0], after.get(id)?.[0])))));
+}
+
+function row(before, after) {
+  return h("tr", {},
+    h("td", { "data-label": "Prompt" }, h("div", { class: "text muted" }, (before?.prompt ?? after?.prompt ?? "").trim())),
+    h("td", { "data-label": "Base" }, answer(before)), h("td", { "data-label": "Tuned" }, answer(after)));
+}
+
+function answer(one) {
+  if (!one) return h("span", { class: "muted" }, "–");
+  const failed = (one.scores ?? []).find((part) => part.value === undefined);
+  return [h("div", { class: "cell-head" }, score("reward", one.reward, one.reward === undefined ? "left out" : "ok"), failed ? score(failed.name, undefined, statusName(failed.status), failed.message) : ""),
+    h("div", { class: "text" }, one.completion || "(empty)")];
+}
+
