@@ -26,7 +26,7 @@ from burnish.v1 import common_pb2 as burnish_dot_v1_dot_common__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x62urnish/v1/files_service.proto\x12\nburnish.v1\x1a\x17\x62urnish/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd1\x01\n\x04\x46ile\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x10\n\x08\x66ilename\x18\x03 \x01(\t\x12#\n\x04\x62lob\x18\x04 \x01(\x0b\x32\x15.burnish.v1.ObjectRef\x12\x0c\n\x04rows\x18\x05 \x01(\x04\x12\x0f\n\x07\x63olumns\x18\x06 \x03(\t\x12\x15\n\rlabelled_rows\x18\x07 \x01(\x04\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07purpose\x18\t \x01(\t\"4\n\x11UploadFileRequest\x12\x10\n\x08\x66ilename\x18\x01 \x01(\t\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\"4\n\x12UploadFileResponse\x12\x1e\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x10.burnish.v1.File\"9\n\x10ListFilesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"M\n\x11ListFilesResponse\x12\x1f\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x10.burnish.v1.File\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1c\n\x0eGetFileRequest\x12\n\n\x02id\x18\x01 \x01(\t\"1\n\x0fGetFileResponse\x12\x1e\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x10.burnish.v1.File\"\x1f\n\x11\x44\x65leteFileRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65leteFileResponse\"!\n\x13\x44ownloadFileRequest\x12\n\n\x02id\x18\x01 \x01(\t\"%\n\x14\x44ownloadFileResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\x32\x8d\x03\n\x0c\x46ilesService\x12M\n\nUploadFile\x12\x1d.burnish.v1.UploadFileRequest\x1a\x1e.burnish.v1.UploadFileResponse(\x01\x12H\n\tListFiles\x12\x1c.burnish.v1.ListFilesRequest\x1a\x1d.burnish.v1.ListFilesResponse\x12\x42\n\x07GetFile\x12\x1a.burnish.v1.GetFileRequest\x1a\x1b.burnish.v1.GetFileResponse\x12K\n\nDeleteFile\x12\x1d.burnish.v1.DeleteFileRequest\x1a\x1e.burnish.v1.DeleteFileResponse\x12S\n\x0c\x44ownloadFile\x12\x1f.burnish.v1.DownloadFileRequest\x1a .burnish.v1.DownloadFileResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x62urnish/v1/files_service.proto\x12\nburnish.v1\x1a\x17\x62urnish/v1/common.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd1\x01\n\x04\x46ile\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07project\x18\x02 \x01(\t\x12\x10\n\x08\x66ilename\x18\x03 \x01(\t\x12#\n\x04\x62lob\x18\x04 \x01(\x0b\x32\x15.burnish.v1.ObjectRef\x12\x0c\n\x04rows\x18\x05 \x01(\x04\x12\x0f\n\x07\x63olumns\x18\x06 \x03(\t\x12\x15\n\rlabelled_rows\x18\x07 \x01(\x04\x12.\n\ncreated_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07purpose\x18\t \x01(\t\"4\n\x11UploadFileRequest\x12\x10\n\x08\x66ilename\x18\x01 \x01(\t\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\"4\n\x12UploadFileResponse\x12\x1e\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x10.burnish.v1.File\"9\n\x10ListFilesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"M\n\x11ListFilesResponse\x12\x1f\n\x05\x66iles\x18\x01 \x03(\x0b\x32\x10.burnish.v1.File\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1c\n\x0eGetFileRequest\x12\n\n\x02id\x18\x01 \x01(\t\"1\n\x0fGetFileResponse\x12\x1e\n\x04\x66ile\x18\x01 \x01(\x0b\x32\x10.burnish.v1.File\"\x1f\n\x11\x44\x65leteFileRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x14\n\x12\x44\x65leteFileResponse\"/\n\x12PreviewFileRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\":\n\x13PreviewFileResponse\x12#\n\x04rows\x18\x01 \x03(\x0b\x32\x15.burnish.v1.PromptRow\"!\n\x13\x44ownloadFileRequest\x12\n\n\x02id\x18\x01 \x01(\t\"%\n\x14\x44ownloadFileResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\x32\xdd\x03\n\x0c\x46ilesService\x12M\n\nUploadFile\x12\x1d.burnish.v1.UploadFileRequest\x1a\x1e.burnish.v1.UploadFileResponse(\x01\x12H\n\tListFiles\x12\x1c.burnish.v1.ListFilesRequest\x1a\x1d.burnish.v1.ListFilesResponse\x12\x42\n\x07GetFile\x12\x1a.burnish.v1.GetFileRequest\x1a\x1b.burnish.v1.GetFileResponse\x12K\n\nDeleteFile\x12\x1d.burnish.v1.DeleteFileRequest\x1a\x1e.burnish.v1.DeleteFileResponse\x12N\n\x0bPreviewFile\x12\x1e.burnish.v1.PreviewFileRequest\x1a\x1f.burnish.v1.PreviewFileResponse\x12S\n\x0c\x44ownloadFile\x12\x1f.burnish.v1.DownloadFileRequest\x1a .burnish.v1.DownloadFileResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,10 +51,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEFILEREQUEST']._serialized_end=674
   _globals['_DELETEFILERESPONSE']._serialized_start=676
   _globals['_DELETEFILERESPONSE']._serialized_end=696
-  _globals['_DOWNLOADFILEREQUEST']._serialized_start=698
-  _globals['_DOWNLOADFILEREQUEST']._serialized_end=731
-  _globals['_DOWNLOADFILERESPONSE']._serialized_start=733
-  _globals['_DOWNLOADFILERESPONSE']._serialized_end=770
-  _globals['_FILESSERVICE']._serialized_start=773
-  _globals['_FILESSERVICE']._serialized_end=1170
+  _globals['_PREVIEWFILEREQUEST']._serialized_start=698
+  _globals['_PREVIEWFILEREQUEST']._serialized_end=745
+  _globals['_PREVIEWFILERESPONSE']._serialized_start=747
+  _globals['_PREVIEWFILERESPONSE']._serialized_end=805
+  _globals['_DOWNLOADFILEREQUEST']._serialized_start=807
+  _globals['_DOWNLOADFILEREQUEST']._serialized_end=840
+  _globals['_DOWNLOADFILERESPONSE']._serialized_start=842
+  _globals['_DOWNLOADFILERESPONSE']._serialized_end=879
+  _globals['_FILESSERVICE']._serialized_start=882
+  _globals['_FILESSERVICE']._serialized_end=1359
 # @@protoc_insertion_point(module_scope)

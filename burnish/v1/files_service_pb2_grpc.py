@@ -55,6 +55,11 @@ class FilesServiceStub:
                 request_serializer=burnish_dot_v1_dot_files__service__pb2.DeleteFileRequest.SerializeToString,
                 response_deserializer=burnish_dot_v1_dot_files__service__pb2.DeleteFileResponse.FromString,
                 _registered_method=True)
+        self.PreviewFile = channel.unary_unary(
+                '/burnish.v1.FilesService/PreviewFile',
+                request_serializer=burnish_dot_v1_dot_files__service__pb2.PreviewFileRequest.SerializeToString,
+                response_deserializer=burnish_dot_v1_dot_files__service__pb2.PreviewFileResponse.FromString,
+                _registered_method=True)
         self.DownloadFile = channel.unary_stream(
                 '/burnish.v1.FilesService/DownloadFile',
                 request_serializer=burnish_dot_v1_dot_files__service__pb2.DownloadFileRequest.SerializeToString,
@@ -90,6 +95,13 @@ class FilesServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def PreviewFile(self, request, context):
+        """The first rows, as the platform reads them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DownloadFile(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -118,6 +130,11 @@ def add_FilesServiceServicer_to_server(servicer, server):
                     servicer.DeleteFile,
                     request_deserializer=burnish_dot_v1_dot_files__service__pb2.DeleteFileRequest.FromString,
                     response_serializer=burnish_dot_v1_dot_files__service__pb2.DeleteFileResponse.SerializeToString,
+            ),
+            'PreviewFile': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreviewFile,
+                    request_deserializer=burnish_dot_v1_dot_files__service__pb2.PreviewFileRequest.FromString,
+                    response_serializer=burnish_dot_v1_dot_files__service__pb2.PreviewFileResponse.SerializeToString,
             ),
             'DownloadFile': grpc.unary_stream_rpc_method_handler(
                     servicer.DownloadFile,
@@ -234,6 +251,33 @@ class FilesService:
             '/burnish.v1.FilesService/DeleteFile',
             burnish_dot_v1_dot_files__service__pb2.DeleteFileRequest.SerializeToString,
             burnish_dot_v1_dot_files__service__pb2.DeleteFileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreviewFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/burnish.v1.FilesService/PreviewFile',
+            burnish_dot_v1_dot_files__service__pb2.PreviewFileRequest.SerializeToString,
+            burnish_dot_v1_dot_files__service__pb2.PreviewFileResponse.FromString,
             options,
             channel_credentials,
             insecure,
