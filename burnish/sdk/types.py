@@ -1,0 +1,209 @@
+"""What the client returns: plain frozen values; the wire's types stay inside the SDK."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from burnish.spec import JobSpec
+
+FINISHED = frozenset({"succeeded", "failed", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """An uploaded dataset."""
+
+    id: str
+    filename: str
+    rows: int
+    columns: tuple[str, ...]
+    labelled_rows: int
+    """Rows with a `completion`: the ones that SFT learns from."""
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reward:
+    """One immutable revision of a reward function."""
+
+    name: str
+    revision: str
+    """SHA-256 of the source."""
+    source: str
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RewardVerdict:
+    """What a reward said of one sample completion."""
+
+    status: str
+    score: float | None
+    message: str
+    stdout: str
+    seconds: float
+    cpu_ms: float
+    isolation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """An immutable LoRA adapter, `<job>:v<k>`."""
+
+    name: str
+    base_model: str
+    job_id: str
+    policy_version: int
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job and how far it is."""
+
+    id: str
+    spec: JobSpec
+    state: str
+    """"queued", "running", "succeeded", "failed" or "cancelled"."""
+    stage: str
+    step: int
+    total_steps: int
+    message: str
+    created_at: datetime | None
+    finished_at: datetime | None
+    adapter: Adapter | None
+    metrics: Mapping[str, float]
+
+    @property
+    def finished(self) -> bool:
+        return self.state in FINISHED
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The verdict of one reward function on one completion."""
+
+    name: str
+    revision: str
+    status: str
+    value: float | None
+    """Set if and only if the status is "ok"."""
+    weight: float
+    message: str
+    stdout: str
+    seconds: float
+    isolation: str
+    flags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A completion that was sampled for a job, with its scores."""
+
+    completion_id: str
+    group_id: str
+    row_id: str
+    prompt: str
+    completion: str
+    reward: float | None
+    scores: tuple[Score, ...]
+    policy_version: int
+    step: int
+    purpose: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobUpdated:
+    """A job changed its state, stage or message."""
+
+    job_id: str
+    state: str
+    stage: str
+    message: str
+    total_steps: int
+    time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StepCompleted:
+    """One optimizer step is durable."""
+
+    job_id: str
+    stage: str
+    step: int
+    total_steps: int
+    metrics: Mapping[str, float]
+    time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyPublished:
+    """A new adapter can be used."""
+
+    job_id: str
+    adapter: Adapter
+    time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatedCompletion:
+    """An answer to a held-out row."""
+
+    row_id: str
+    prompt: str
+    completion: str
+    reward: float | None
+    scores: tuple[Score, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationCompleted:
+    """The held-out rows were sampled and scored with one policy version."""
+
+    job_id: str
+    label: str
+    """"base", "sft", "step-<k>" or "final"."""
+    policy_version: int
+    adapter: str
+    reward_mean: float
+    score_means: Mapping[str, float]
+    completions: tuple[EvaluatedCompletion, ...]
+    time: datetime | None
+
+
+JobEvent: TypeAlias = JobUpdated | StepCompleted | PolicyPublished | EvaluationCompleted
+
+
+@dataclass(frozen=True, slots=True)
+class WatchedEvent:
+    """An event and its place in the log: pass the sequence to resume after it."""
+
+    sequence: int
+    event: JobEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """Something that can answer a chat."""
+
+    id: str
+    job_id: str
+    """Empty for a base model."""
+    base_model: str
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """What one service instance is doing now."""
+
+    service: str
+    instance: str
+    version: str
+    activity: str
+    base_models: tuple[str, ...]
+    metrics: Mapping[str, float]
+    details: Mapping[str, str]
+    time: datetime | None
