@@ -76,7 +76,7 @@ class Rollout:
         ask = codec.generate_request(request, prompt)
         chunks = self._bus.request(subject, ask, infer_pb2.GenerateChunk)
         try:
-            async with contextlib.aclosing(chunks):  # type: ignore[type-var]
+            async with contextlib.aclosing(chunks):
                 async for chunk in chunks:
                     codec.check(chunk)
                     if chunk.done:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import nats.errors
@@ -183,7 +183,7 @@ class Bus:
 
     def read(
         self, stream: topology.Stream, *, subjects: Sequence[str] = (), after: int | None = 0
-    ) -> AsyncIterator[log.Entry]:
+    ) -> AsyncGenerator[log.Entry, None]:
         """A stream's entries behind sequence `after`, in order, then live; None: only live."""
         return log.read(self.js, self.codec, stream.name, subjects=subjects, after=after)
 
@@ -200,7 +200,7 @@ class Bus:
         kind: type[R],
         *,
         idle_timeout: float = rpc.IDLE_TIMEOUT,
-    ) -> AsyncIterator[R]:
+    ) -> AsyncGenerator[R, None]:
         """Ask, and iterate over the replies. See `rpc.request` for what it raises."""
         return rpc.request(self.nc, subject, message, kind, idle_timeout=idle_timeout)
 

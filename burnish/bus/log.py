@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,7 +44,7 @@ async def read(
     *,
     subjects: Sequence[str],
     after: int | None,
-) -> AsyncIterator[Entry]:
+) -> AsyncGenerator[Entry, None]:
     """Yield the entries behind sequence `after` (None: only what comes from now on), for ever.
 
     Survives a server restart: the reader goes on behind the last entry that it yielded.

@@ -6,7 +6,7 @@ at work but has nothing to say sends `Burnish-Alive`, so silence means that it i
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import nats.errors
@@ -35,7 +35,7 @@ _NO_RESPONDERS = "503"
 
 async def request(
     nc: "Client", subject: str, message: Message, kind: type[R], *, idle_timeout: float
-) -> AsyncIterator[R]:
+) -> AsyncGenerator[R, None]:
     """Send `message` and yield the replies until the responder ends.
 
     Raises:

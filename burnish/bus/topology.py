@@ -31,6 +31,7 @@ class Route:
     """`<area>.<verb>`."""
     message: type[Message]
     publisher: str
+    readers: str
     summary: str
 
     @property
@@ -77,40 +78,70 @@ class Bucket:
 
 
 job_requested = Route(
-    "job.requested", events_pb2.JobRequested, "gateway", "A job is to be run by some learner."
+    "job.requested",
+    events_pb2.JobRequested,
+    "gateway",
+    "learner",
+    "A job is to be run by some learner.",
 )
 rollout_requested = Route(
-    "rollout.requested", events_pb2.RolloutRequested, "learner", "A group is to be sampled."
+    "rollout.requested",
+    events_pb2.RolloutRequested,
+    "learner",
+    "rollout",
+    "A group is to be sampled.",
 )
 rollout_completed = Route(
-    "rollout.completed", events_pb2.RolloutCompleted, "rollout", "A completion is finished."
+    "rollout.completed",
+    events_pb2.RolloutCompleted,
+    "rollout",
+    "reward",
+    "A completion is finished.",
 )
 reward_scored = Route(
-    "reward.scored", events_pb2.RewardScored, "reward", "A completion has all its scores."
+    "reward.scored",
+    events_pb2.RewardScored,
+    "reward",
+    "learner, gateway",
+    "A completion has all its scores.",
 )
 group_cancelled = Route(
     "group.cancelled",
     events_pb2.GroupCancelled,
     "rollout, learner",
+    "learner, gateway",
     "A group's missing completions will not come.",
 )
 job_updated = Route(
-    "job.updated", events_pb2.JobUpdated, "learner", "A job changed its state, stage or message."
+    "job.updated",
+    events_pb2.JobUpdated,
+    "learner",
+    "gateway, subscribers",
+    "A job changed its state, stage or message.",
 )
 step_completed = Route(
-    "step.completed", events_pb2.StepCompleted, "learner", "An optimizer step is durable."
+    "step.completed",
+    events_pb2.StepCompleted,
+    "learner",
+    "gateway, subscribers",
+    "An optimizer step is durable.",
 )
 policy_published = Route(
-    "policy.published", events_pb2.PolicyPublished, "learner", "A new adapter can be used."
+    "policy.published",
+    events_pb2.PolicyPublished,
+    "learner",
+    "serve, gateway, subscribers",
+    "A new adapter can be used.",
 )
 evaluation_completed = Route(
     "evaluation.completed",
     events_pb2.EvaluationCompleted,
     "learner",
+    "gateway, subscribers",
     "The held-out rows were sampled and scored with one policy version.",
 )
 dead_letter = Route(
-    "dead.letter", events_pb2.DeadLetter, "any", "No consumer could handle a message."
+    "dead.letter", events_pb2.DeadLetter, "any", "people", "No consumer could handle a message."
 )
 
 JOBS_STREAM = Stream("BURNISH_JOBS", (job_requested,), "workqueue", 0, 64 * MIB)

@@ -215,7 +215,7 @@ class JobUpdated(_message.Message):
     def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., state: _Optional[_Union[_job_pb2.JobState, str]] = ..., stage: _Optional[str] = ..., message: _Optional[str] = ..., total_steps: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class StepCompleted(_message.Message):
-    __slots__ = ("project", "job_id", "stage", "step", "total_steps", "metrics", "time")
+    __slots__ = ("project", "job_id", "stage", "step", "total_steps", "metrics", "time", "group_ids")
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -230,6 +230,7 @@ class StepCompleted(_message.Message):
     TOTAL_STEPS_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
+    GROUP_IDS_FIELD_NUMBER: _ClassVar[int]
     project: str
     job_id: str
     stage: str
@@ -237,7 +238,8 @@ class StepCompleted(_message.Message):
     total_steps: int
     metrics: _containers.ScalarMap[str, float]
     time: _timestamp_pb2.Timestamp
-    def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., stage: _Optional[str] = ..., step: _Optional[int] = ..., total_steps: _Optional[int] = ..., metrics: _Optional[_Mapping[str, float]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    group_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., stage: _Optional[str] = ..., step: _Optional[int] = ..., total_steps: _Optional[int] = ..., metrics: _Optional[_Mapping[str, float]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., group_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class EvaluatedCompletion(_message.Message):
     __slots__ = ("row_id", "prompt", "completion", "reward", "scores")

@@ -152,10 +152,10 @@ async def test_reading_resumes_behind_a_sequence_and_filters_by_subject(bus: Bus
     subject = topology.step_completed.subject("default", "job-2")
     entries = bus.read(topology.EVENTS_STREAM, subjects=[subject])
     first = [await anext(entries) for _ in range(3)]
-    await entries.aclose()  # type: ignore[attr-defined]
+    await entries.aclose()
     rest = bus.read(topology.EVENTS_STREAM, subjects=[subject], after=first[-1].sequence)
     second = [await anext(rest) for _ in range(2)]
-    await rest.aclose()  # type: ignore[attr-defined]
+    await rest.aclose()
     assert [entry.message.step for entry in first + second] == [1, 2, 3, 4, 5]  # type: ignore[attr-defined]
 
 
