@@ -1,0 +1,1 @@
+"""Trajectories → scores: runs user reward functions in the sandbox."""

@@ -1,0 +1,142 @@
+"""One evaluation's process: gives up every right, then reads its job and runs it."""
+
+import contextlib
+import fcntl
+import math
+import os
+import resource
+import signal
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple, NoReturn
+
+from . import kernel, runner, seccomp
+from .settings import LaneSettings
+from .wire import Limits
+
+JOB, RESULT, FIRST_FREE = 3, 4, 5
+
+
+class Pipes(NamedTuple):
+    """A child's own ends."""
+
+    job: int
+    result: int
+    output: int
+
+
+class Confinement(NamedTuple):
+    """What is the same for all children of a lane, worked out before the first fork."""
+
+    settings: LaneSettings
+    address_space: int
+    """Bytes that the preloaded zygote maps; a child's limit counts from there."""
+    program: bytes
+    """The system call filter, unless it depends on the child's pid."""
+    kept: int
+    """Descriptors FIRST_FREE … FIRST_FREE + kept − 1 stay open: directories of `sys.path`."""
+
+
+def run(pipes: Pipes, uid: int, limits: Limits, confinement: Confinement) -> NoReturn:
+    """Never returns and never raises: this process must not fall back into the zygote's loop."""
+    code = 70
+    try:
+        _take(pipes, confinement.kept)
+        confine(uid, limits, confinement)
+        payload = _read_all(JOB)
+        os.close(JOB)
+        runner.line_buffered_output()
+        record = runner.judge(payload)
+        _flush()
+        _write_all(RESULT, record.pack())
+        code = 0
+    except BaseException as error:  # noqa: BLE001
+        with contextlib.suppress(BaseException):
+            _write_all(RESULT, runner.explain(error).pack())
+            code = 0
+    finally:
+        os._exit(code)
+
+
+def _take(pipes: Pipes, kept: int) -> None:
+    """Keep our own pipe ends as 0 to 4, and the `kept` shared ones after them; close the rest."""
+    ends = [os.dup2(end, 100 + index) for index, end in enumerate(pipes)]
+    null = os.open("/dev/null", os.O_RDONLY)
+    for number, end in ((0, null), (1, ends[2]), (2, ends[2]), (JOB, ends[0]), (RESULT, ends[1])):
+        os.dup2(end, number)
+    os.closerange(FIRST_FREE + kept, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+
+
+def confine(uid: int, limits: Limits, confinement: Confinement) -> None:
+    """Give up every right. The order matters: each step needs rights that a later one drops."""
+    settings = confinement.settings
+    os.setsid()
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("1000")
+    if settings.nice:
+        os.nice(settings.nice)
+    _limit(limits, confinement.address_space, own_uid=bool(uid))
+    if uid:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+    else:
+        kernel.keep_only_capabilities()
+    kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
+    kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
+    os.umask(0o077)
+    os.chdir(settings.scratch)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    program = confinement.program or seccomp.program(
+        seccomp.machine(), unix_sockets=settings.sealed, alone=os.getpid()
+    )
+    seccomp.install(program)
+
+
+def _limit(limits: Limits, address_space: int, *, own_uid: bool) -> None:
+    cpu = math.ceil(limits.wall) + 1
+    _rlimit(resource.RLIMIT_CPU, cpu, cpu + 1)
+    _rlimit(resource.RLIMIT_AS, address_space + limits.memory)
+    _rlimit(resource.RLIMIT_FSIZE, limits.file)
+    _rlimit(resource.RLIMIT_NOFILE, 256)
+    _rlimit(resource.RLIMIT_CORE, 0)
+    _rlimit(resource.RLIMIT_MSGQUEUE, 0)
+    _rlimit(resource.RLIMIT_MEMLOCK, 64 << 10)
+    if own_uid:  # counted per uid: a shared one is busy with other things
+        _rlimit(resource.RLIMIT_NPROC, limits.processes)
+
+
+def _rlimit(what: int, soft: int, hard: int | None = None) -> None:
+    ceiling = resource.getrlimit(what)[1]
+    wanted = soft if hard is None else hard
+    top = wanted if ceiling == resource.RLIM_INFINITY else min(wanted, ceiling)
+    resource.setrlimit(what, (min(soft, top), top))
+
+
+def _read_all(descriptor: int) -> bytes:
+    pieces: list[bytes] = []
+    while piece := os.read(descriptor, 1 << 16):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(BaseException):
+            stream.flush()
+
+
+def keep_directories(directories: Sequence[int]) -> int:
+    """Move directory descriptors to where children expect them; returns how many there are."""
+    # Via numbers far above: the wanted ones may be in use by another of the list.
+    above = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 200) for descriptor in directories]
+    for index, descriptor in enumerate(above):
+        os.dup2(descriptor, FIRST_FREE + index)
+    for descriptor in {*directories, *above} - set(range(FIRST_FREE, FIRST_FREE + len(above))):
+        os.close(descriptor)
+    return len(above)

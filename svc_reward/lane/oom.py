@@ -1,0 +1,63 @@
+"""Memory of a whole lane: what the kernel killed for it, and a guard where no cgroup limits it."""
+
+import os
+import time
+
+_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
+_PAGE = os.sysconf("SC_PAGESIZE")
+
+
+def oom_kills() -> int:
+    """Processes that the kernel has killed in this lane's cgroup (v2 or v1) so far."""
+    for path in _COUNTERS:
+        try:
+            with open(path) as file:
+                for line in file:
+                    name, _, count = line.partition(" ")
+                    if name == "oom_kill":
+                        return int(count)
+        except (OSError, ValueError):
+            continue
+    return 0
+
+
+class MemoryGuard:
+    """Watches the resident memory of all processes of one uid.
+
+    Each process has its own limit; this is for many of them together. It samples, so it is a
+    protection for the host and no exact limit.
+    """
+
+    interval = 0.1
+
+    def __init__(self, uid: int, limit: int) -> None:
+        self._uid = uid
+        # Pages that children share with the zygote count too: private memory is not cheap to tell.
+        self._limit = limit * 2
+        self._next = time.monotonic() + self.interval
+
+    def exceeded(self) -> bool:
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._next = now + self.interval
+        return self._resident() > self._limit
+
+    def _resident(self) -> int:
+        total = 0
+        for name in os.listdir("/proc"):
+            if not name.isdigit():
+                continue
+            try:
+                # A process that dropped its rights shows as root's; its status tells the uid.
+                with open(f"/proc/{name}/status") as file:
+                    total += self._of(file.read())
+            except OSError:
+                continue
+        return total
+
+    def _of(self, status: str) -> int:
+        fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+        if int(fields["Uid"].split()[0]) != self._uid:
+            return 0
+        return sum(int(fields.get(name, "0").split()[0]) << 10 for name in ("RssAnon", "RssShmem"))

@@ -1,0 +1,90 @@
+"""What an evaluation came to, as the rest of the service sees it. Pure."""
+
+import math
+from dataclasses import dataclass, replace
+
+from svc_reward.lane.wire import (
+    INFRASTRUCTURE,
+    MAX_SCORE,
+    Result,
+    Status,
+    WireError,
+    printable,
+)
+
+FAULTS = frozenset(Status) - INFRASTRUCTURE - {Status.OK, Status.INVALID}
+"""The judged code's fault: never retried; the job's policy says what it counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One evaluation.
+
+    Attributes:
+        status: how it ended.
+        value: the score; None unless status is OK.
+        message: for people, escaped.
+        stdout: what was printed, capped and escaped.
+        seconds: wall time.
+        cpu_ms: CPU time of the judged code.
+        isolation: "docker", "process" or "process-unsafe"; "" where nothing ran.
+    """
+
+    status: Status
+    value: float | None = None
+    message: str = ""
+    stdout: str = ""
+    seconds: float = 0.0
+    cpu_ms: float = 0.0
+    isolation: str = ""
+
+    @property
+    def infrastructure(self) -> bool:
+        """It says nothing about the completion: worth another try, never a score."""
+        return self.status in INFRASTRUCTURE
+
+    def isolated_by(self, isolation: str) -> "Outcome":
+        return replace(self, isolation=isolation)
+
+
+def from_result(result: Result, sequence: int) -> Outcome:
+    """Check a broker's answer once more: the lane is on the other side of the fence.
+
+    Raises:
+        WireError: it cannot be the answer to job `sequence`.
+    """
+    if result.sequence != sequence:
+        raise WireError(f"answer to job {result.sequence} instead of {sequence}")
+    if result.status in INFRASTRUCTURE:
+        raise WireError(f"a lane does not say {result.status.name}")
+    times = (result.seconds, result.cpu)
+    if not all(math.isfinite(number) and number >= 0 for number in times):
+        raise WireError("times make no sense")
+    status, message = result.status, result.message
+    if status is Status.OK and not _is_score(result.value):
+        status, message = Status.INVALID_SCORE, "the score is not a finite number in range"
+    return Outcome(
+        status=status,
+        value=result.value if status is Status.OK else None,
+        message=printable(message),
+        stdout=printable(result.stdout),
+        seconds=result.seconds,
+        cpu_ms=result.cpu * 1000,
+    )
+
+
+def late(seconds: float) -> Outcome:
+    """The lane did not keep its own deadline."""
+    return Outcome(Status.TIMEOUT, message=f"took longer than {seconds:g} s", seconds=seconds)
+
+
+def lane_error(reason: str) -> Outcome:
+    return Outcome(Status.LANE_ERROR, message=f"the lane failed: {reason}")
+
+
+def unavailable(reason: str) -> Outcome:
+    return Outcome(Status.SANDBOX_UNAVAILABLE, message=reason)
+
+
+def _is_score(value: float) -> bool:
+    return math.isfinite(value) and abs(value) <= MAX_SCORE
