@@ -40,6 +40,7 @@ _CHUNK_BYTES = 512 * 1024
 _PAGE_SIZE = 200
 _TEST_SECONDS = 300.0
 _RECONNECT_SECONDS = 60.0
+_REPLAY_IDLE_SECONDS = 1.5
 
 
 class Files:
@@ -189,6 +190,13 @@ class Jobs:
                 if time.monotonic() - lost_at > _RECONNECT_SECONDS:
                     raise
             time.sleep(0.5)
+
+    def events(self, job_id: str, *, after: int = 0) -> tuple[WatchedEvent, ...]:
+        """What has happened so far after `after`."""
+        self.get(job_id)
+        request = jobs_service_pb2.WatchJobRequest(id=job_id, after_sequence=after)
+        replies = self._transport.replay(self._stub.WatchJob, request, idle=_REPLAY_IDLE_SECONDS)
+        return tuple(filter(None, map(codec.decode_event, replies)))
 
     def wait(self, job_id: str) -> Job:
         """Return when the job has ended."""

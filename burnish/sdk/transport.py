@@ -1,5 +1,6 @@
 """Calls over gRPC that fail with Burnish's errors and the server's own sentence."""
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -71,6 +72,28 @@ class Transport:
             finally:
                 call.cancel()
 
+    def replay(
+        self, method: Callable[..., Iterable[R]], request: Message, *, idle: float
+    ) -> Iterator[R]:
+        """Replies until none has come for `idle` seconds: a stream that goes on, read so far."""
+        with self._errors():
+            call: Any = method(request)
+            while True:
+                gave_up = threading.Event()
+                watchdog = threading.Timer(idle, _cancel, (call, gave_up))
+                watchdog.start()
+                try:
+                    reply: R = next(call)
+                except StopIteration:
+                    return
+                except grpc.RpcError:
+                    if gave_up.is_set():
+                        return
+                    raise
+                finally:
+                    watchdog.cancel()
+                yield reply
+
     def close(self) -> None:
         self._channel.close()
 
@@ -91,6 +114,11 @@ class Transport:
             yield
         except grpc.RpcError as error:
             raise _translate(error, self.address) from None
+
+
+def _cancel(call: Any, gave_up: threading.Event) -> None:  # noqa: ANN401 (a grpc call)
+    gave_up.set()
+    call.cancel()
 
 
 def _translate(error: Any, address: str) -> BurnishError:  # noqa: ANN401 (grpc's error is a call)

@@ -94,6 +94,19 @@ class Platform:
         default = Path("~/.cache/burnish/models")
         return Path(self._env.get("BURNISH_MODELS_DIR") or default).expanduser().absolute()
 
+    @property
+    def state(self) -> State:
+        """What `up.json` says."""
+        return State(
+            pid=os.getpid(),
+            http_url=self.http_url,
+            grpc_address=self.grpc_address,
+            nats_url=self.nats_url,
+            sandbox=self.sandbox,
+            ready=self._ready,
+            pids=self.pids,
+        )
+
     def start(self) -> Self:
         """Return when every service is ready.
 
@@ -265,18 +278,9 @@ class Platform:
         return f"{last_words(log, name) or 'nothing'} (all of it: {log})"
 
     def _write_state(self) -> None:
-        with self._state_lock:
-            state = State(
-                pid=os.getpid(),
-                http_url=self.http_url,
-                grpc_address=self.grpc_address,
-                nats_url=self.nats_url,
-                sandbox=self.sandbox,
-                ready=self._ready,
-                pids=self.pids,
-            )
-            with contextlib.suppress(OSError):  # a full disk must not end a child's thread
-                self.directory.write(state)
+        # A full disk must not end a child's thread, and its child with it.
+        with self._state_lock, contextlib.suppress(OSError):
+            self.directory.write(self.state)
 
 
 def _is_ready(port: int) -> bool:

@@ -1,0 +1,5 @@
+"""`burnish demo`."""
+
+import typer
+
+app = typer.Typer()

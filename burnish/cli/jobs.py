@@ -1,0 +1,181 @@
+"""`burnish jobs`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from burnish.cli import output, progress
+from burnish.cli.connect import connect
+from burnish.errors import BurnishError
+from burnish.sdk import Client, Completion, Job, StepCompleted, WatchedEvent
+from burnish.spec import JobSpec
+
+app = typer.Typer(help="Fine-tuning jobs.", no_args_is_help=True)
+
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job.")]
+
+_METRICS = ("reward/mean", "reward/std", "loss", "tokens_per_second")
+
+
+@app.command()
+def create(
+    *,
+    file: Annotated[Path, typer.Option("--file", "-f", help="Job in YAML or JSON.")],
+    watch: Annotated[bool, typer.Option("--watch", help="Follow it to its end.")] = False,
+    json: output.Json = False,
+) -> None:
+    """Start a job; datasets and rewards that it names by path are uploaded first."""
+    spec = JobSpec.from_file(file)
+    with connect() as client:
+        job = client.submit(spec, file.parent)
+        if watch:
+            _follow(client, job.id, as_json=json)
+        elif json:
+            output.print_json(job)
+        else:
+            output.say(f"{job.id} is {job.state}; follow it with `burnish jobs watch {job.id}`.")
+
+
+@app.command("list")
+def list_jobs(*, json: output.Json = False) -> None:
+    """List the jobs, newest first."""
+    with connect() as client:
+        jobs = client.jobs.list()
+    if json:
+        output.print_json(jobs)
+        return
+    rows = (
+        (job.id, job.spec.name, job.state, f"{job.step}/{job.total_steps}", job.created_at)
+        for job in jobs
+    )
+    output.print_table(
+        ("id", "name", "state", "step", "created"), rows, "No jobs yet: `burnish jobs create`."
+    )
+
+
+@app.command()
+def get(job_id: JobId, *, json: output.Json = False) -> None:
+    """Show one job."""
+    with connect() as client:
+        job = client.jobs.get(job_id)
+    _show(job, as_json=json)
+
+
+@app.command()
+def watch(job_id: JobId, *, json: output.Json = False) -> None:
+    """Follow a job to its end; exits 1 when it does not succeed."""
+    with connect() as client:
+        _follow(client, job_id, as_json=json)
+
+
+@app.command()
+def events(job_id: JobId, *, json: output.Json = False) -> None:
+    """Print what has happened so far."""
+    with connect() as client:
+        found = client.jobs.events(job_id)
+    if json:
+        output.print_json([_named(event) for event in found])
+        return
+    for watched in found:
+        output.say(f"{watched.sequence:>8}  {progress.sentence(watched.event)}")
+
+
+@app.command()
+def metrics(job_id: JobId, *, json: output.Json = False) -> None:
+    """Print the metrics of each step."""
+    with connect() as client:
+        client.jobs.get(job_id)
+        found = [watched.event for watched in client.jobs.events(job_id)]
+    steps = [event for event in found if isinstance(event, StepCompleted)]
+    if json:
+        output.print_json(steps)
+        return
+    parts = sorted(
+        {name for step in steps for name in step.metrics if name.startswith("reward/")}
+        - set(_METRICS)
+    )
+    names = (*_METRICS, *parts)
+    rows = ((step.step, step.stage, *(step.metrics.get(name) for name in names)) for step in steps)
+    output.print_table(("step", "stage", *names), rows, "No step is done yet.")
+
+
+@app.command()
+def completions(
+    job_id: JobId,
+    *,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
+    json: output.Json = False,
+) -> None:
+    """Print sampled completions with their scores, newest first."""
+    with connect() as client:
+        found = client.jobs.completions(job_id, limit=limit)
+    if json:
+        output.print_json(found)
+        return
+    rows = (
+        (item.step, item.row_id, item.purpose, item.reward, _scores(item), item.completion)
+        for item in found
+    )
+    output.print_table(
+        ("step", "row", "purpose", "reward", "scores", "completion"), rows, "No completions yet."
+    )
+
+
+@app.command()
+def cancel(job_id: JobId, *, json: output.Json = False) -> None:
+    """Stop a job; what it has published stays."""
+    with connect() as client:
+        job = client.jobs.cancel(job_id)
+    if json:
+        output.print_json(job)
+    else:
+        output.say(f"{job.id} is being cancelled.")
+
+
+def _follow(client: Client, job_id: str, *, as_json: bool) -> None:
+    job = client.jobs.get(job_id)
+    if as_json:
+        for watched in client.jobs.watch(job_id):
+            output.print_json_line(_named(watched))
+    else:
+        progress.follow(client, job, output.console())
+    job = client.jobs.get(job_id)
+    if job.state != "succeeded":
+        raise BurnishError(f"Job {job.id} has {job.state}. {job.message}".strip())
+
+
+def _named(watched: WatchedEvent) -> dict[str, object]:
+    return {
+        "sequence": watched.sequence,
+        "type": type(watched.event).__name__,
+        **output.plain(watched.event),
+    }
+
+
+def _show(job: Job, *, as_json: bool) -> None:
+    if as_json:
+        output.print_json(job)
+        return
+    output.print_fields(
+        {
+            "id": job.id,
+            "name": job.spec.name,
+            "state": job.state,
+            "stage": job.stage,
+            "step": f"{job.step}/{job.total_steps}",
+            "message": job.message,
+            "adapter": None if job.adapter is None else job.adapter.name,
+            "created": job.created_at,
+            "finished": job.finished_at,
+            **dict(sorted(job.metrics.items())),
+        }
+    )
+
+
+def _scores(completion: Completion) -> Sequence[str]:
+    return [
+        f"{score.name}={score.status if score.value is None else output.cell(score.value)}"
+        for score in completion.scores
+    ]

@@ -1,0 +1,206 @@
+"""A job's progress: a live picture on a terminal, one line for each event elsewhere."""
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from burnish.errors import BurnishError
+from burnish.sdk import (
+    Client,
+    EvaluationCompleted,
+    Job,
+    JobEvent,
+    JobUpdated,
+    ServiceStatus,
+    StepCompleted,
+)
+
+_BARS = "▁▂▃▄▅▆▇█"
+_HISTORY = 48
+_REFRESH_SECONDS = 0.5
+_SERVICES_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class JobView:
+    """What the events of one job add up to."""
+
+    name: str
+    job_id: str
+    state: str = "queued"
+    stage: str = ""
+    message: str = ""
+    step: int = 0
+    total_steps: int = 0
+    rewards: list[float] = field(default_factory=list)
+    metrics: dict[str, float] = field(default_factory=dict)
+    evaluations: dict[str, EvaluationCompleted] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, job: Job) -> "JobView":
+        return cls(job.spec.name, job.id, job.state, job.stage, total_steps=job.total_steps)
+
+    def fold(self, event: JobEvent) -> None:
+        """Take one event into account."""
+        if isinstance(event, JobUpdated):
+            self.state, self.stage, self.message = event.state, event.stage, event.message
+            self.total_steps = event.total_steps or self.total_steps
+        elif isinstance(event, StepCompleted):
+            self.stage, self.step, self.total_steps = event.stage, event.step, event.total_steps
+            self.metrics.update(event.metrics)
+            if "reward/mean" in event.metrics:
+                self.rewards.append(event.metrics["reward/mean"])
+        elif isinstance(event, EvaluationCompleted):
+            self.evaluations[event.label] = event
+
+    @property
+    def parts(self) -> dict[str, float]:
+        """Mean score of each reward function at the newest step."""
+        return {
+            name.removeprefix("reward/"): value
+            for name, value in self.metrics.items()
+            if name.startswith("reward/") and name not in {"reward/mean", "reward/std"}
+        }
+
+
+def follow(client: Client, job: Job, console: Console) -> JobView:
+    """Show the job until it ends, and return what it came to."""
+    view = JobView.of(job)
+    if console.is_terminal:
+        _follow_live(client, view, console)
+    else:
+        for watched in client.jobs.watch(job.id):
+            view.fold(watched.event)
+            console.print(Text(f"[{clock(time.time())}] {sentence(watched.event)}"))
+            console.file.flush()
+    return view
+
+
+def sentence(event: JobEvent) -> str:
+    """One event as a line of text."""
+    if isinstance(event, JobUpdated):
+        stage = f" ({event.stage})" if event.stage else ""
+        return f"{event.state}{stage}: {event.message}" if event.message else event.state + stage
+    if isinstance(event, StepCompleted):
+        shown = {name: event.metrics[name] for name in sorted(event.metrics) if _is_shown(name)}
+        figures = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
+        return f"step {event.step}/{event.total_steps} {event.stage}  {figures}"
+    if isinstance(event, EvaluationCompleted):
+        scores = ", ".join(f"{name} {value:.2f}" for name, value in event.score_means.items())
+        return f"held-out, {event.label}: reward {event.reward_mean:.2f} ({scores})"
+    return f"{event.adapter.name} is published and can be used"
+
+
+def render(view: JobView, services: tuple[ServiceStatus, ...], elapsed: float) -> Group:
+    """The live picture."""
+    head = Table.grid(padding=(0, 2))
+    total = max(view.total_steps, 1)
+    head.add_row(
+        Text(f"{view.name} {view.job_id}", style="bold"),
+        Text(view.stage or view.state, style="cyan"),
+        ProgressBar(total=total, completed=view.step, width=30),
+        Text(f"{view.step}/{view.total_steps}"),
+        Text(f"{int(elapsed) // 60}:{int(elapsed) % 60:02d}", style="dim"),
+    )
+    return Group(head, _figures(view), Text(view.message, style="dim"), *_services(services))
+
+
+def sparkline(values: list[float]) -> str:
+    """The newest values as bars from the least to the largest of them."""
+    values = values[-_HISTORY:]
+    if not values:
+        return ""
+    low, high = min(values), max(values)
+    span = (high - low) or 1.0
+    return "".join(_BARS[round((value - low) / span * (len(_BARS) - 1))] for value in values)
+
+
+def clock(seconds: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(seconds))
+
+
+def _is_shown(name: str) -> bool:
+    return name.startswith("reward/") or name in {"loss", "tokens_per_second"}
+
+
+def _figures(view: JobView) -> Table:
+    table = Table.grid(padding=(0, 2))
+    if view.rewards:
+        curve = Text(sparkline(view.rewards), style="green")
+        table.add_row(Text("reward", style="bold"), Text(f"{view.rewards[-1]:.3f}"), curve)
+    for name, value in sorted(view.parts.items()):
+        table.add_row(Text(f"  {name}"), Text(f"{value:.3f}"))
+    for name, label in (("loss", "loss"), ("tokens_per_second", "tokens/s")):
+        if name in view.metrics:
+            table.add_row(Text(label), Text(f"{view.metrics[name]:.4g}"))
+    for label, evaluation in view.evaluations.items():
+        table.add_row(Text(f"held-out {label}"), Text(f"{evaluation.reward_mean:.3f}"))
+    return table
+
+
+def _services(services: tuple[ServiceStatus, ...]) -> Iterator[Rule | Table]:
+    if not services:
+        return
+    table = Table.grid(padding=(0, 2))
+    for service in sorted(services, key=lambda item: item.service):
+        table.add_row(Text(service.service, style="bold"), Text(service.activity))
+    yield Rule(style="dim")
+    yield table
+
+
+def _follow_live(client: Client, view: JobView, console: Console) -> None:
+    started = time.monotonic()
+    services: tuple[ServiceStatus, ...] = ()
+    asked = 0.0
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        for event in _events_or_pauses(client, view.job_id):
+            if event is not None:
+                view.fold(event)
+            now = time.monotonic()
+            if now - asked > _SERVICES_SECONDS:
+                services, asked = _ask_services(client), now
+            live.update(render(view, services, now - started), refresh=True)
+    for label in view.evaluations:
+        console.print(Text(sentence(view.evaluations[label])))
+
+
+def _events_or_pauses(client: Client, job_id: str) -> Iterator[JobEvent | None]:
+    """Events as they come, and None whenever there was none for a moment."""
+    inbox: queue.Queue[JobEvent | BaseException | None] = queue.Queue()
+
+    def read() -> None:
+        try:
+            for watched in client.jobs.watch(job_id):
+                inbox.put(watched.event)
+            inbox.put(None)
+        except BaseException as error:  # noqa: BLE001 (it is raised below)
+            inbox.put(error)
+
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        try:
+            item = inbox.get(timeout=_REFRESH_SECONDS)
+        except queue.Empty:
+            yield None
+            continue
+        if item is None:
+            return
+        if isinstance(item, BaseException):
+            raise item
+        yield item
+
+
+def _ask_services(client: Client) -> tuple[ServiceStatus, ...]:
+    try:
+        return client.services()
+    except BurnishError:
+        return ()
