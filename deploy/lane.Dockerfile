@@ -1,0 +1,20 @@
+ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+
+# deploy/README.md says why these lines are the same in every Dockerfile.
+FROM ${PYTHON_IMAGE} AS build
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+COPY deploy/ca /build/ca
+COPY deploy/wheels /build/wheels
+COPY deploy/install.py pyproject.toml /build/
+RUN python /build/install.py core
+RUN python /build/install.py --layer torch torch
+RUN python /build/install.py --layer triton numpy triton
+
+# Where rewards run: Python, what they may import, and the lane program. Nothing else.
+FROM ${PYTHON_IMAGE}
+COPY --from=build /opt/torch /opt/torch
+COPY --from=build /opt/triton /opt/triton
+RUN printf '/opt/torch\n/opt/triton\n' > "$(python -c 'import site; print(site.getsitepackages()[0])')/layers.pth"
+COPY svc_reward/lane /opt/lane
+RUN python -m compileall -q /opt/lane
+ENV TRITON_INTERPRET=1 OMP_NUM_THREADS=1
