@@ -32,14 +32,18 @@ def list_adapters(
 
 @app.command()
 def pull(
-    name: str,
+    name: Annotated[str, typer.Argument(help="<job>:v<k>, or <job>@latest.")],
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder to make; by default the adapter's name.")
+    ] = None,
     *,
-    out: Annotated[Path | None, typer.Option(help="Folder to make; by default its name.")] = None,
     json: output.Json = False,
 ) -> None:
     """Take an adapter home as a plain PEFT folder."""
     with connect() as client:
-        folder = client.adapters.pull(name, out or Path(name.replace(":", "-").replace("@", "-")))
+        folder = client.adapters.pull(
+            name, folder or Path(name.replace(":", "-").replace("@", "-"))
+        )
     if json:
         output.print_json({"name": name, "folder": folder})
     else:

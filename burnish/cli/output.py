@@ -19,10 +19,12 @@ Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _PIPE_WIDTH = 240
 
 
-def console() -> Console:
-    """Standard output, wide enough that a pipe gets whole lines."""
-    width = None if sys.stdout.isatty() else _PIPE_WIDTH
-    return Console(width=width, highlight=False, soft_wrap=not sys.stdout.isatty())
+def console(*, stderr: bool = False) -> Console:
+    """Standard output (or error), wide enough that a pipe gets whole lines."""
+    piped = not (sys.stderr if stderr else sys.stdout).isatty()
+    return Console(
+        stderr=stderr, width=_PIPE_WIDTH if piped else None, highlight=False, soft_wrap=piped
+    )
 
 
 def print_json(value: object) -> None:

@@ -2,19 +2,18 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from burnish.cli import output
 from burnish.cli.connect import DEFAULT_DIR, Directory
+from burnish.cli.signals import interruptible
 from burnish.errors import BurnishError, SetupError
 from burnish.sdk import Client, ServiceStatus
 from burnish.supervisor import Platform, RunDir, State, checks, nats
@@ -117,29 +116,6 @@ def doctor(directory: Directory = DEFAULT_DIR, *, json: output.Json = False) -> 
         output.print_table(("", "check", "found"), rows, "")
     if any(check.required and not check.ok for check in found):
         raise typer.Exit(1)
-
-
-class interruptible:  # noqa: N801 (reads as a statement)
-    """Ctrl-C and SIGTERM end the block, then the platform; a second one ends it at once."""
-
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
-
-    def __enter__(self) -> None:
-        signal.signal(signal.SIGTERM, _interrupt)
-        signal.signal(signal.SIGINT, _interrupt)
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            self._platform.stop()
-        except KeyboardInterrupt:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            self._platform.stop(at_once=True)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _up_detached(directory: Path, http_port: int, grpc_port: int) -> State:

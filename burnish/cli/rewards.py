@@ -54,10 +54,10 @@ def list_rewards(*, json: output.Json = False) -> None:
 def try_reward(
     reward: Annotated[str, typer.Argument(help="A Python file, or the name of a created reward.")],
     *,
-    file: Annotated[
-        str, typer.Option("--file", help="Rows to judge: a local dataset or a file id.")
+    rows: Annotated[
+        str, typer.Option("--rows", help="What to judge: a local dataset, or a file id.")
     ] = "",
-    prompt: Annotated[str, typer.Option(help="One row's prompt, instead of --file.")] = "",
+    prompt: Annotated[str, typer.Option(help="One row's prompt, instead of --rows.")] = "",
     example: Annotated[str, typer.Option(help="That row's other columns, as JSON.")] = "{}",
     completion: Annotated[
         list[str] | None,
@@ -68,13 +68,13 @@ def try_reward(
     """Score sample completions in the sandbox, without a job."""
     path = Path(reward)
     local = path.suffix == ".py" or path.is_file()
-    rows = _rows(file, prompt, example)
+    sample = _rows(rows, prompt, example)
     with connect() as client:
         verdicts = client.rewards.test(
             source=read_source(path) if local else "",
             name="" if local else reward,
-            rows=rows,
-            file_id="" if rows else file,
+            rows=sample,
+            file_id="" if sample else rows,
             completions=tuple(completion or ()),
         )
     _show(verdicts, as_json=json)
@@ -92,9 +92,9 @@ def _rows(file: str, prompt: str, example: str) -> Sequence[Mapping[str, object]
             :_MAX_LOCAL_ROWS
         ]
     if not file:
-        raise UserError("there is nothing to judge", hint="give --file, or --prompt")
+        raise UserError("there is nothing to judge", hint="give --rows, or --prompt")
     if not file.startswith("file-"):
-        raise UserError(f"there is no file {file}", field="--file")
+        raise UserError(f"there is no file {file}", field="--rows")
     return []
 
 

@@ -50,7 +50,7 @@ class Client:
     def services(self) -> tuple[ServiceStatus, ...]:
         """What each service instance is doing."""
         request = models_service_pb2.ListServicesRequest()
-        reply = self._transport.call(self._models.ListServices, request)
+        reply = self._transport.call(self._models.ListServices, request, timeout=5)
         return tuple(codec.decode(ServiceStatus, service) for service in reply.services)
 
     def chat(

@@ -126,8 +126,8 @@ def _translate(error: Any, address: str) -> BurnishError:  # noqa: ANN401 (grpc'
     message: str = error.details() or code.name.lower().replace("_", " ")
     status = rpc_status.from_call(error)
     if code in _USER_ERRORS:
-        field, hint = _details(status)
-        return _USER_ERRORS[code](message, field=field, hint=hint)
+        field, description = _violation(status)
+        return _USER_ERRORS[code](description or message, field=field)
     if code is grpc.StatusCode.UNAVAILABLE and status is None:
         return UnavailableError(
             f"No Burnish gateway answers at {address}: is `burnish up` running?"
@@ -139,15 +139,11 @@ def _translate(error: Any, address: str) -> BurnishError:  # noqa: ANN401 (grpc'
     return BurnishError(message)
 
 
-def _details(status: Any) -> tuple[str, str]:  # noqa: ANN401 (google.rpc.Status or None)
-    """(field, hint) from the rich error details."""
-    field = hint = ""
+def _violation(status: Any) -> tuple[str, str]:  # noqa: ANN401 (google.rpc.Status or None)
+    """(field, what is wrong with it) from the rich error details."""
+    bad_request = error_details_pb2.BadRequest()
     for packed in () if status is None else status.details:
-        bad_request = error_details_pb2.BadRequest()
-        info = error_details_pb2.ErrorInfo()
         if packed.Unpack(bad_request) and bad_request.field_violations:
-            field = bad_request.field_violations[0].field
-        elif packed.Unpack(info):
-            hint = info.metadata.get("hint", "")
-            field = field or info.metadata.get("field", "")
-    return field, hint
+            violation = bad_request.field_violations[0]
+            return violation.field, violation.description
+    return "", ""

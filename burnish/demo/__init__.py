@@ -1,0 +1,1 @@
+"""`burnish demo`: a real job on one machine, from data to tuned model."""

@@ -1,0 +1,91 @@
+"""What a demo came to: kept beside the platform's data, so that a second run shows it at once."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from burnish.sdk import EvaluatedCompletion, EvaluationCompleted
+
+STAGES = ("base", "sft", "final")
+"""Evaluations that the table compares, in order; a job without SFT has no `sft`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one stage of the model answered to one held-out row."""
+
+    text: str
+    reward: float | None
+    correct: float | None
+    """Score of the headline reward function; None when it could not judge."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutRow:
+    subject: str
+    answers: Mapping[str, Answer]
+    """Stage → answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The held-out comparison of one finished job."""
+
+    task: str
+    digest: str
+    job_id: str
+    headline: str
+    """Name of the reward function whose score counts as correctness."""
+    heldout: Mapping[str, float]
+    """Stage → mean reward."""
+    correct: Mapping[str, float]
+    """Stage → mean score of the headline reward function."""
+    seconds: Mapping[str, float]
+    rows: Sequence[HeldOutRow] = field(default_factory=list)
+
+    def save(self, path: Path) -> None:
+        scratch = path.with_suffix(".tmp")
+        scratch.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n")
+        scratch.replace(path)
+
+    @classmethod
+    def load(cls, path: Path, digest: str) -> Self | None:
+        """The stored result of exactly this job, if there is one."""
+        try:
+            data: dict[str, Any] = json.loads(path.read_text())
+            if data.get("digest") != digest:
+                return None
+            rows = [
+                HeldOutRow(
+                    row["subject"],
+                    {stage: Answer(**answer) for stage, answer in row["answers"].items()},
+                )
+                for row in data.pop("rows")
+            ]
+            return cls(**data, rows=rows)
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+
+def collect(
+    evaluations: Mapping[str, EvaluationCompleted], headline: str, subjects: Mapping[str, str]
+) -> tuple[dict[str, float], dict[str, float], list[HeldOutRow]]:
+    """(mean reward, mean correctness, rows) of the stages that were evaluated."""
+    stages = [stage for stage in STAGES if stage in evaluations]
+    answers: dict[str, dict[str, Answer]] = {}
+    for stage in stages:
+        for completion in evaluations[stage].completions:
+            subject = subjects.get(completion.row_id) or completion.prompt
+            answers.setdefault(subject, {}).setdefault(stage, _answer(completion, headline))
+    return (
+        {stage: evaluations[stage].reward_mean for stage in stages},
+        {stage: evaluations[stage].score_means.get(headline, 0.0) for stage in stages},
+        [HeldOutRow(subject, by_stage) for subject, by_stage in answers.items()],
+    )
+
+
+def _answer(completion: EvaluatedCompletion, headline: str) -> Answer:
+    scores = {score.name: score.value for score in completion.scores}
+    return Answer(completion.completion.strip(), completion.reward, scores.get(headline))

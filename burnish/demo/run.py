@@ -1,0 +1,113 @@
+"""Run one example from data to tuned model, and compare its answers on held-out rows."""
+
+import contextlib
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from burnish.cli import progress
+from burnish.cli.signals import interruptible
+from burnish.demo import table
+from burnish.demo.result import Result, collect
+from burnish.demo.tasks import TASKS, Prepared, prepare
+from burnish.errors import BurnishError, UserError
+from burnish.sdk import Client, Job
+from burnish.supervisor import Platform, RunDir, State, nats
+from burnish.supervisor.ports import free_port
+
+_HTTP_PORT = 8080
+_GRPC_PORT = 50051
+_HEADLINE = "correct"
+
+
+def run(
+    task_name: str, directory: Path, console: Console, *, short: bool, keep: bool, again: bool
+) -> Result:
+    """Run the demo, or show what the same job came to before.
+
+    Raises:
+        BurnishError: The job did not succeed.
+    """
+    if task_name not in TASKS:
+        raise UserError(f"there is no task {task_name!r}", hint=f"tasks: {', '.join(TASKS)}")
+    run_dir = RunDir(directory)
+    prepared = prepare(TASKS[task_name], run_dir.path / "demo", short=short)
+    path = run_dir.path / f"demo-{task_name}.json"
+    known = None if again else Result.load(path, prepared.digest)
+    if known is not None:
+        table.show(known, console)
+        console.print(Text(f"This job ran before ({path}); --again runs it anew.", style="dim"))
+        return known
+    started = time.monotonic()
+    with _platform(run_dir, console) as state:
+        console.print(Text(f"Console: {state.http_url}", style="bold"))
+        setup_seconds = time.monotonic() - started
+        with Client(state.grpc_address) as client:
+            result = _run_job(client, state, prepared, console, setup_seconds)
+        result.save(path)
+        table.show(result, console)
+        if keep:
+            console.print(Text(f"Burnish goes on at {state.http_url}; Ctrl-C stops it."))
+            _wait_for_interrupt()
+    return result
+
+
+@contextlib.contextmanager
+def _platform(run_dir: RunDir, console: Console) -> Iterator[State]:
+    """The platform that runs in the folder already, or else one for the demo alone."""
+    running = run_dir.running()
+    if running is not None:
+        yield running
+        return
+    platform = Platform(
+        run_dir.path,
+        http_port=free_port(_HTTP_PORT),
+        grpc_port=free_port(_GRPC_PORT),
+        nats_port=nats.DEFAULT_PORT,
+        report=lambda sentence: console.print(Text(sentence, style="dim")),
+    )
+    with interruptible(platform):
+        yield platform.start().state
+
+
+def _run_job(
+    client: Client, state: State, prepared: Prepared, console: Console, setup_seconds: float
+) -> Result:
+    started = time.monotonic()
+    job = client.submit(prepared.spec, prepared.folder)
+    console.print(Text(f"Job {job.id}: {prepared.task.title} ({state.http_url}/#/jobs/{job.id})"))
+    try:
+        view = progress.follow(client, job, console)
+    except BaseException:
+        with contextlib.suppress(BurnishError):
+            client.jobs.cancel(job.id)
+        raise
+    _require_success(client.jobs.get(job.id))
+    names = [reward.name for reward in prepared.spec.rewards]
+    headline = _HEADLINE if _HEADLINE in names else names[0]
+    heldout, correct, rows = collect(view.evaluations, headline, prepared.subjects)
+    seconds = {"setup": setup_seconds, "job": time.monotonic() - started}
+    return Result(
+        task=prepared.task.name,
+        digest=prepared.digest,
+        job_id=job.id,
+        headline=headline,
+        heldout=heldout,
+        correct=correct,
+        seconds={name: round(value, 1) for name, value in seconds.items()},
+        rows=rows,
+    )
+
+
+def _require_success(job: Job) -> None:
+    if job.state != "succeeded":
+        raise BurnishError(f"The job has {job.state}: {job.message}")
+
+
+def _wait_for_interrupt() -> None:
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(3600)
