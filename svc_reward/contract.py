@@ -49,9 +49,7 @@ class Function:
             UserError: it holds no reward function.
         """
         found = check_source(source)
-        return cls(
-            name, revision, source, found.entry, found.takes_context, LaneClass.of(found)
-        )
+        return cls(name, revision, source, found.entry, found.takes_context, LaneClass.of(found))
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,16 @@ class Interpreter:
         return ":".join(sorted({str(path.parent) for path in self.shared}))
 
 
+def is_needed(path: Path, library: Path) -> bool:
+    """Whether a file of the standard library has a use in a lane."""
+    parts = path.relative_to(library).parts
+    return (
+        not SKIPPED.intersection(parts)
+        and not parts[0].startswith("config-")
+        and not path.name.startswith(("_tkinter.", "_test"))
+    )
+
+
 @cache
 def interpreter() -> Interpreter:
     """Look around once."""
@@ -49,8 +59,8 @@ def interpreter() -> Interpreter:
     executable = Path(base).resolve()
     library = Path(sysconfig.get_path("stdlib"))
     packages = Path(sysconfig.get_path("purelib"))
-    extensions = [executable, *library.glob("lib-dynload/*.so"), *_package_objects()]
-    shared = _closure(extensions)
+    extensions = [path for path in library.glob("lib-dynload/*.so") if is_needed(path, library)]
+    shared = _closure([executable, *extensions, *_package_objects()])
     outside = tuple(path for path in shared if packages not in path.parents)
     return Interpreter(executable, Path(sys.base_prefix), library, packages, outside)
 
@@ -84,7 +94,7 @@ def _resolved(line: str) -> str | None:
     """The path in a line such as `libm.so.6 => /lib/libm.so.6 (0x7f…)` or `/lib64/ld.so (0x…)`."""
     if "(0x" not in line:
         return None
-    target = line.split("=>")[-1].split("(0x")[0].strip()
+    target = line.rsplit("=>", maxsplit=1)[-1].split("(0x", maxsplit=1)[0].strip()
     return target if target.startswith("/") else None
 
 

@@ -147,7 +147,7 @@ class Evaluation:
         self._result, theirs_result = os.pipe()
         self._output, theirs_output = os.pipe()
         for end in (self._job, self._result, self._output):
-            os.set_blocking(end, False)  # noqa: FBT003 - positional by definition
+            os.set_blocking(end, False)
         pipes = Pipes(theirs_job, theirs_result, theirs_output)
         zygote.order(link, uid, job.limits, pipes)
         for end in pipes:

@@ -34,7 +34,7 @@ class Confinement(NamedTuple):
     program: bytes
     """The system call filter, unless it depends on the child's pid."""
     kept: int
-    """Descriptors FIRST_FREE … FIRST_FREE + kept − 1 stay open: directories of `sys.path`."""
+    """Descriptors FIRST_FREE … FIRST_FREE + kept - 1 stay open: directories of `sys.path`."""
 
 
 def run(pipes: Pipes, uid: int, limits: Limits, confinement: Confinement) -> NoReturn:

@@ -12,7 +12,8 @@ import os
 import sys
 import traceback
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import SupportsFloat
 
 from .wire import MAX_MESSAGE, MAX_SCORE, Record, Status
 
@@ -35,7 +36,7 @@ def judge(payload: bytes) -> Record:
         return explain(error)
 
 
-def load(source: str, entry: str) -> types.FunctionType:
+def load(source: str, entry: str) -> Callable[..., object]:
     """Execute a reward's source and return its function."""
     module = types.ModuleType("reward")
     module.__file__ = FILENAME
@@ -43,10 +44,10 @@ def load(source: str, entry: str) -> types.FunctionType:
     # Lets tracebacks and inspect.getsource (which @triton.jit needs) find the lines.
     linecache.cache[FILENAME] = (len(source), None, source.splitlines(keepends=True), FILENAME)
     exec(compile(source, FILENAME, "exec"), module.__dict__)  # noqa: S102 - what a lane is for
-    function = module.__dict__.get(entry)
-    if not isinstance(function, types.FunctionType) and not callable(function):
+    function: object = module.__dict__.get(entry)
+    if not callable(function):
         raise TypeError(f"{entry} is not a function after the source has run")
-    return function  # type: ignore[return-value]
+    return function
 
 
 def interpret(value: object) -> Record:
@@ -55,14 +56,17 @@ def interpret(value: object) -> Record:
         return Record(Status.INVALID, 0.0, "the function returned None")
     if isinstance(value, dict):
         return _interpret_dict(value)
-    if isinstance(value, str | bytes | list | tuple | set) or not hasattr(value, "__float__"):
-        return _not_a_score(f"the function returned {type(value).__name__}, not a number")
+    kind = type(value).__name__
+    if not isinstance(value, SupportsFloat):
+        return _not_a_score(f"the function returned {kind}, not a number")
     try:
         score = float(value)
     except Exception as error:  # noqa: BLE001 - __float__ is the user's
-        return _not_a_score(
-            f"the function returned a {type(value).__name__} that is no number: {error}"
-        )
+        return _not_a_score(f"the function returned a {kind} that is no number: {error}")
+    return _in_range(score)
+
+
+def _in_range(score: float) -> Record:
     if not math.isfinite(score):
         return _not_a_score(f"the function returned {score}")
     if abs(score) > MAX_SCORE:
@@ -75,7 +79,9 @@ def _interpret_dict(value: dict[object, object]) -> Record:
     unknown = set(value) - {"score", "valid", "reason"}
     if unknown:
         names = ", ".join(sorted(map(repr, unknown)))
-        return _not_a_score(f"the function returned a dict with {names}; score, valid, reason count")
+        return _not_a_score(
+            f"the function returned a dict with {names}; score, valid, reason count"
+        )
     reason = str(value.get("reason") or "")
     if not value.get("valid", True):
         return Record(Status.INVALID, 0.0, reason or "the function says: not valid")

@@ -1,7 +1,7 @@
 """What a lane is told at start, as one JSON argument."""
 
 import json
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 
 class LaneSettings(NamedTuple):
@@ -48,5 +48,8 @@ class LaneSettings(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        fields = json.loads(text)
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in fields.items()})
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in json.loads(text).items()
+        }
+        return cls(**fields)

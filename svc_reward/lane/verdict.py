@@ -62,12 +62,13 @@ def _without_record(seen: Observation, limits: Limits) -> Record:
     # A SIGKILL alone proves nothing: anybody of that uid can send one.
     if number == signal.SIGKILL and seen.oom_kills:
         return _fault(Status.MEMORY_LIMIT, f"used more than {_size(limits.memory)} of memory")
-    if number == signal.SIGXCPU:
-        return _fault(Status.TIMEOUT, f"used more than {limits.wall:g} s of CPU time")
-    if number == signal.SIGXFSZ:
-        return _fault(Status.DISK_LIMIT, f"wrote more than {_size(limits.file)} to a file")
-    if number == signal.SIGSYS:
-        return _fault(Status.BLOCKED, "made a system call that the sandbox forbids")
+    named = {
+        signal.SIGXCPU: (Status.TIMEOUT, f"used more than {limits.wall:g} s of CPU time"),
+        signal.SIGXFSZ: (Status.DISK_LIMIT, f"wrote more than {_size(limits.file)} to a file"),
+        signal.SIGSYS: (Status.BLOCKED, "made a system call that the sandbox forbids"),
+    }
+    if number in named:
+        return _fault(*named[signal.Signals(number)])
     return _fault(Status.CRASH, f"was ended by {_name(number)} before returning a score")
 
 

@@ -82,22 +82,26 @@ class Limits(NamedTuple):
     output: int = 4 << 20
 
 
+JOB_HEADER = struct.Struct(">QdQQIQ")
+
+
 class Job(NamedTuple):
     sequence: int
     limits: Limits
     payload: bytes
 
-    _HEADER = struct.Struct(">QdQQIQ")
-
     def pack(self) -> bytes:
-        return self._HEADER.pack(self.sequence, *self.limits) + self.payload
+        return JOB_HEADER.pack(self.sequence, *self.limits) + self.payload
 
     @classmethod
     def unpack(cls, body: bytes) -> Self:
-        if len(body) < cls._HEADER.size:
+        if len(body) < JOB_HEADER.size:
             raise WireError("short job")
-        sequence, *limits = cls._HEADER.unpack_from(body)
-        return cls(sequence, Limits(*limits), body[cls._HEADER.size :])
+        sequence, *limits = JOB_HEADER.unpack_from(body)
+        return cls(sequence, Limits(*limits), body[JOB_HEADER.size :])
+
+
+RECORD_HEADER = struct.Struct(">BBdI")
 
 
 class Record(NamedTuple):
@@ -107,11 +111,9 @@ class Record(NamedTuple):
     value: float
     message: str
 
-    _HEADER = struct.Struct(">BBdI")
-
     def pack(self) -> bytes:
         text = clip(self.message)
-        return self._HEADER.pack(PROTOCOL, self.status, self.value, len(text)) + text
+        return RECORD_HEADER.pack(PROTOCOL, self.status, self.value, len(text)) + text
 
     @classmethod
     def unpack(cls, data: bytes) -> Self:
@@ -120,10 +122,10 @@ class Record(NamedTuple):
         Raises:
             WireError: it is not exactly one well-formed record.
         """
-        if len(data) < cls._HEADER.size:
+        if len(data) < RECORD_HEADER.size:
             raise WireError("short record")
-        version, status, value, length = cls._HEADER.unpack_from(data)
-        text = data[cls._HEADER.size :]
+        version, status, value, length = RECORD_HEADER.unpack_from(data)
+        text = data[RECORD_HEADER.size :]
         if version != PROTOCOL or status not in CHILD_STATUSES or length != len(text):
             raise WireError("malformed record")
         if length > MAX_MESSAGE:
@@ -133,12 +135,15 @@ class Record(NamedTuple):
     @classmethod
     def complete(cls, data: bytes) -> bool:
         """Whether `data` holds all that its header announces."""
-        if len(data) < cls._HEADER.size:
+        if len(data) < RECORD_HEADER.size:
             return False
-        return bool(len(data) >= cls._HEADER.size + cls._HEADER.unpack_from(data)[3])
+        return bool(len(data) >= RECORD_HEADER.size + RECORD_HEADER.unpack_from(data)[3])
 
 
-MAX_RECORD = 14 + MAX_MESSAGE
+MAX_RECORD = RECORD_HEADER.size + MAX_MESSAGE
+
+
+RESULT_HEADER = struct.Struct(">QB?dddQII")
 
 
 class Result(NamedTuple):
@@ -166,12 +171,10 @@ class Result(NamedTuple):
     message: str
     stdout: str
 
-    _HEADER = struct.Struct(">QB?dddQII")
-
     def pack(self) -> bytes:
         message = clip(self.message)
         stdout = self.stdout.encode(errors="backslashreplace")
-        header = self._HEADER.pack(
+        header = RESULT_HEADER.pack(
             self.sequence,
             self.status,
             self.clean,
@@ -191,10 +194,10 @@ class Result(NamedTuple):
         Raises:
             WireError: it does not follow the format.
         """
-        size = cls._HEADER.size
+        size = RESULT_HEADER.size
         if len(body) < size:
             raise WireError("short result")
-        *head, message_length, stdout_length = cls._HEADER.unpack_from(body)
+        *head, message_length, stdout_length = RESULT_HEADER.unpack_from(body)
         sequence, status, clean, value, seconds, cpu, memory = head
         if len(body) != size + message_length + stdout_length:
             raise WireError("result lengths disagree")

@@ -109,8 +109,10 @@ def _open_up_path(settings: LaneSettings) -> int:
     Returns:
         How many descriptors children have to keep.
     """
-    if settings.packages:
-        sys.path += settings.path or (_own_packages(),)
+    if settings.packages and settings.path:
+        sys.path += settings.path
+    elif settings.packages:
+        _add_own_packages()
     if not settings.first_uid or settings.sealed:
         return 0
     hidden = [entry for entry in sys.path if os.path.isdir(entry) and not _reachable(entry)]
@@ -139,10 +141,12 @@ def _reachable(path: str) -> bool:
     return all(os.stat(ancestor).st_mode & 0o001 for ancestor in ancestors)
 
 
-def _own_packages() -> str:
-    import sysconfig  # noqa: PLC0415 - only prebuilt images need it
+def _add_own_packages() -> None:
+    """What the image's own Python would see; the interpreter was started without `site`."""
+    import site  # noqa: PLC0415 - only prebuilt images need these
+    import sysconfig  # noqa: PLC0415
 
-    return sysconfig.get_path("purelib")
+    site.addsitedir(sysconfig.get_path("purelib"))
 
 
 def _preload(modules: tuple[str, ...]) -> None:
@@ -163,4 +167,3 @@ def _preload(modules: tuple[str, ...]) -> None:
 def _address_space() -> int:
     with open("/proc/self/statm") as file:
         return int(file.read().split()[0]) * os.sysconf("SC_PAGESIZE")
-

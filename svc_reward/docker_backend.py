@@ -1,0 +1,296 @@
+"""Lanes as containers of a Docker Engine."""
+
+import contextlib
+import os
+import socket
+import struct
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from burnish.logs import get_logger
+from svc_reward import lane_image, uid_blocks
+from svc_reward.backend import (
+    LOG_BYTES,
+    PYTHON_FLAGS,
+    SandboxError,
+    SocketStream,
+)
+from svc_reward.config import MIB, RewardSettings
+from svc_reward.contract import LaneClass
+from svc_reward.host_interpreter import environment, interpreter
+from svc_reward.lane.settings import LaneSettings
+
+if TYPE_CHECKING:
+    import docker
+    from docker.models.containers import Container
+
+log = get_logger(__name__)
+
+API_SECONDS = 60
+SCRATCH = "/tmp"  # noqa: S108 - a tmpfs of the container's own
+PACKAGES = "/opt/site-packages"
+OWNER = "burnish.lane.owner"
+HOST = "burnish.lane.host"
+_HEADER = struct.Struct(">BxxxI")
+_STDOUT = 1
+_REQUIRED = {
+    "MemoryLimit": "memory",
+    "PidsLimit": "process",
+    "CpuCfsQuota": "CPU",
+}
+
+
+class DockerBackend:
+    """Launches lanes on the engine that DOCKER_HOST names.
+
+    Raises:
+        SandboxError: no engine answers, or it cannot enforce what lanes rely on.
+    """
+
+    isolation = "docker"
+
+    def __init__(self, settings: RewardSettings) -> None:
+        self._settings = settings
+        self._client, info = _connect()
+        self._version = str(info.get("ServerVersion", "unknown"))
+        self._cgroup = str(info.get("CgroupVersion", "1"))
+        self._owner = uuid.uuid4().hex
+        self._alive = _hold_owner_lock(self._owner)
+        try:
+            _check(info)
+            self._remove_orphans()
+            self._image = settings.lane_image or lane_image.ensure(self._client, interpreter())
+            self._digest = self._image_id()
+        except SandboxError:
+            self.close()
+            raise
+        except Exception as error:
+            self.close()
+            raise SandboxError(f"the lane image cannot be made: {error}") from error
+
+    def describe(self) -> Mapping[str, str]:
+        return {
+            "sandbox": "docker",
+            "engine": self._version,
+            "cgroup": f"v{self._cgroup}",
+            "image": self._digest,
+            "runtime": self._settings.lane_runtime or "default",
+        }
+
+    def launch(self, lane_class: LaneClass) -> "DockerLane":
+        block = uid_blocks.lease()
+        container: Container | None = None
+        try:
+            container = self._client.containers.create(**self._options(lane_class, block.first))
+            # Before the start, or what the lane says first is lost.
+            stream = container.attach_socket(
+                params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+            )
+            container.start()
+        except Exception as error:
+            if container is not None:
+                _remove(container)
+            block.close()
+            raise SandboxError(f"the Docker Engine did not start a lane: {error}") from error
+        return DockerLane(container, stream, block)
+
+    def close(self) -> None:
+        with contextlib.suppress(Exception):
+            self._client.close()
+        self._alive.close()
+
+    def _options(self, lane_class: LaneClass, first_uid: int) -> dict[str, Any]:
+        from docker.types import LogConfig, Mount, Ulimit  # noqa: PLC0415
+
+        prebuilt = bool(self._settings.lane_image)
+        limits = self._settings.limits(packages=lane_class.packages)
+        packages = (PACKAGES,) if lane_class.packages and not prebuilt else ()
+        lane = LaneSettings(
+            preload=lane_class.preload,
+            packages=lane_class.packages,
+            path=packages,
+            first_uid=first_uid,
+            uids=uid_blocks.SIZE,
+            scratch=SCRATCH,
+            swept=("/dev/shm",),  # noqa: S108
+            nice=10,
+        )
+        # The broker, the zygote and its modules, and the scratch file system count as well.
+        own = 1024 * MIB if lane_class.preload else 128 * MIB
+        memory = limits.memory + limits.file + own
+        python = "python3" if prebuilt else str(interpreter().executable)
+        library_path = "" if prebuilt else interpreter().library_path
+        tmpfs = f"rw,nosuid,nodev,noexec,size={limits.file},nr_inodes=4096,mode=1777"
+        return {
+            "image": self._image,
+            "entrypoint": [python, *PYTHON_FLAGS, lane_image.LANE_PATH],
+            "command": [lane.dump()],
+            "environment": environment(SCRATCH, library_path),
+            "mounts": [
+                Mount(path, str(interpreter().packages), type="bind", read_only=True)
+                for path in packages
+            ],
+            "user": "0:0",
+            "working_dir": "/",
+            "network_mode": "none",
+            "read_only": True,
+            "tmpfs": {SCRATCH: tmpfs},
+            "mem_limit": memory,
+            "memswap_limit": memory,
+            "pids_limit": limits.processes + 16,
+            "nano_cpus": 1_000_000_000,
+            "cap_drop": ["ALL"],
+            "cap_add": ["SETUID", "SETGID"],
+            "security_opt": ["no-new-privileges:true"],
+            "ipc_mode": "private",
+            "shm_size": 8 * MIB,
+            "ulimits": [Ulimit(name="core", soft=0, hard=0)],
+            "init": False,
+            "stdin_open": True,
+            "auto_remove": True,
+            "log_config": LogConfig(type="none"),
+            "runtime": self._settings.lane_runtime or None,
+            "labels": {OWNER: self._owner, HOST: _host()},
+        }
+
+    def _image_id(self) -> str:
+        import docker.errors  # noqa: PLC0415
+
+        try:
+            return str(self._client.images.get(self._image).id)
+        except docker.errors.ImageNotFound:
+            raise SandboxError(
+                f"the Docker Engine has no image {self._image}: build it, or unset "
+                "BURNISH_LANE_IMAGE to have one made from this interpreter"
+            ) from None
+
+    def _remove_orphans(self) -> None:
+        """Lanes end with their service, but a lost connection can leave one behind."""
+        mine = {"label": [OWNER, f"{HOST}={_host()}"]}
+        for container in self._client.containers.list(all=True, filters=mine):
+            owner = container.labels.get(OWNER, "")
+            if not _owner_lives(owner):
+                log.info("lane.orphan", container=container.short_id)
+                _remove(container)
+
+
+class DockerLane:
+    """One container, and the stream that is attached to it."""
+
+    def __init__(
+        self,
+        container: "Container",
+        attached: object,
+        block: uid_blocks.UidBlock,
+    ) -> None:
+        self._container = container
+        self._attached = attached  # holds the connection that the raw socket belongs to
+        raw = cast("socket.socket", getattr(attached, "_sock", attached))
+        self._stream = SocketStream(raw)
+        self._block = block
+        self._buffer = bytearray()
+        self._log = bytearray()
+        self._killed = threading.Lock()
+
+    def send(self, data: bytes, deadline: float) -> None:
+        self._stream.send(data, deadline)
+
+    def receive(self, count: int, deadline: float) -> bytes:
+        while len(self._buffer) < count:
+            self._receive_frame(deadline)
+        data = bytes(self._buffer[:count])
+        del self._buffer[:count]
+        return data
+
+    def log(self) -> str:
+        with contextlib.suppress(Exception):  # whatever is still on its way
+            until = time.monotonic() + 0.2
+            while True:
+                self._receive_frame(until)
+        return self._log.decode(errors="backslashreplace")
+
+    def kill(self) -> None:
+        if not self._killed.acquire(blocking=False):
+            return
+        _remove(self._container)
+        self._stream.close()
+        with contextlib.suppress(Exception):
+            self._attached.close()  # type: ignore[attr-defined]
+        self._block.close()
+
+    def _receive_frame(self, deadline: float) -> None:
+        """One frame of the engine's multiplexed stream (Docker API, `/containers/{id}/attach`)."""
+        stream, length = _HEADER.unpack(self._stream.receive(_HEADER.size, deadline))
+        data = self._stream.receive(length, deadline)
+        if stream == _STDOUT:
+            self._buffer += data
+        else:
+            self._log = (self._log + data)[-LOG_BYTES:]
+
+
+def _connect() -> tuple["docker.DockerClient", dict[str, Any]]:
+    where = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    try:
+        import docker  # noqa: PLC0415 - an optional dependency
+    except ImportError:
+        raise SandboxError(
+            "the docker package is not installed: `pip install 'burnish[reward]'`"
+        ) from None
+    try:
+        client = docker.from_env(timeout=API_SECONDS)
+        return client, dict(client.info())
+    except Exception as error:
+        raise SandboxError(
+            f"no Docker Engine answers at {where}: start one, point DOCKER_HOST to one, or set "
+            "BURNISH_SANDBOX=process for development"
+        ) from error
+
+
+def _check(info: Mapping[str, Any]) -> None:
+    """Refuse an engine that does not enforce its flags."""
+    for field, what in _REQUIRED.items():
+        if not info.get(field):
+            raise SandboxError(
+                f"this Docker Engine enforces no {what} limit ({field} is off): enable that "
+                "cgroup controller"
+            )
+    options = " ".join(info.get("SecurityOptions") or ())
+    if "seccomp" not in options:
+        raise SandboxError("this Docker Engine has no seccomp: use one that has")
+
+
+def _remove(container: "Container") -> None:
+    # It may be gone, or going, by itself.
+    with contextlib.suppress(Exception):
+        container.remove(force=True)
+
+
+def _host() -> str:
+    """Where the names of living owners are visible: this network namespace of this machine."""
+    return f"{socket.gethostname()}-{Path('/proc/self/ns/net').stat().st_ino}"
+
+
+def _owner_address(owner: str) -> str:
+    return f"\0burnish-lanes-{owner}"
+
+
+def _hold_owner_lock(owner: str) -> socket.socket:
+    """Hold a name that exists for exactly as long as this process does."""
+    held = socket.socket(socket.AF_UNIX)
+    held.bind(_owner_address(owner))
+    return held
+
+
+def _owner_lives(owner: str) -> bool:
+    probe = socket.socket(socket.AF_UNIX)
+    try:
+        probe.bind(_owner_address(owner))
+    except OSError:
+        return True
+    finally:
+        probe.close()
+    return False

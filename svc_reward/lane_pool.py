@@ -1,0 +1,139 @@
+"""Warm lanes, shared by all evaluations of this service."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from burnish.logs import get_logger
+from svc_reward import outcome
+from svc_reward.backend import Backend, SandboxError
+from svc_reward.config import RewardSettings
+from svc_reward.contract import LaneClass
+from svc_reward.outcome import Outcome
+from svc_reward.warm_lane import WarmLane
+
+log = get_logger(__name__)
+P = ParamSpec("P")
+T = TypeVar("T")
+
+RETRIES = 2
+"""How often a job whose lane failed gets another lane."""
+
+
+class LanePool:
+    """Gives each evaluation a lane of its class, and replaces lanes that are not as they were.
+
+    At most `reward_lanes` evaluations run at a time. Idle lanes of other classes are kept, up to
+    as many again, so that a job whose rewards need different modules does not restart lanes all
+    the time.
+    """
+
+    def __init__(self, backend: Backend, settings: RewardSettings) -> None:
+        self._backend = backend
+        self._settings = settings
+        self._running = asyncio.Semaphore(settings.reward_lanes)
+        # Least recently used first.
+        self._idle: list[WarmLane] = []
+        self._count = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._threads = ThreadPoolExecutor(2 * settings.reward_lanes + 2, "lane")
+        self._closed = False
+
+    @property
+    def lanes(self) -> int:
+        """Lanes that are warm, or becoming so."""
+        return self._count
+
+    async def warm(self, lane_class: LaneClass, lanes: int) -> None:
+        """Start lanes before they are needed.
+
+        Raises:
+            SandboxError: the first of them does not start.
+        """
+        started = await asyncio.gather(*(self._launch(lane_class) for _ in range(lanes)))
+        self._idle += started
+
+    async def evaluate(self, lane_class: LaneClass, payload: bytes) -> Outcome:
+        """Run one job; infrastructure faults are retried on other lanes. Never raises."""
+        async with self._running:
+            result = await self._attempt(lane_class, payload)
+            for _ in range(RETRIES):
+                if not result.infrastructure or self._closed:
+                    break
+                log.warning("lane.retry", status=result.status.name, reason=result.message)
+                result = await self._attempt(lane_class, payload)
+            return result
+
+    async def close(self) -> None:
+        self._closed = True
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*(self._discard(lane) for lane in idle))
+        self._threads.shutdown(wait=False)
+
+    async def _attempt(self, lane_class: LaneClass, payload: bytes) -> Outcome:
+        try:
+            lane = await self._acquire(lane_class)
+        except SandboxError as error:
+            return outcome.unavailable(str(error))
+        # A cancelled caller must not leave a lane in limbo: the use ends by itself.
+        return await asyncio.shield(asyncio.create_task(self._use(lane, payload)))
+
+    async def _use(self, lane: WarmLane, payload: bytes) -> Outcome:
+        limits = self._settings.limits(packages=lane.lane_class.packages)
+        try:
+            return await self._in_thread(lane.evaluate, payload, limits)
+        finally:
+            self._release(lane)
+
+    async def _acquire(self, lane_class: LaneClass) -> WarmLane:
+        for lane in reversed(self._idle):
+            if lane.lane_class == lane_class:
+                self._idle.remove(lane)
+                return lane
+        while self._idle and self._count >= 2 * self._settings.reward_lanes:
+            await self._discard(self._idle.pop(0))
+        return await self._launch(lane_class)
+
+    def _release(self, lane: WarmLane) -> None:
+        if self._closed:
+            self._spawn(self._discard(lane))
+        elif lane.usable and lane.evaluations < self._settings.lane_evaluations:
+            self._idle.append(lane)
+        else:
+            log.info("lane.recycled", usable=lane.usable, evaluations=lane.evaluations)
+            self._spawn(self._replace(lane))
+
+    async def _replace(self, lane: WarmLane) -> None:
+        await self._discard(lane)
+        with contextlib.suppress(SandboxError):
+            self._idle.append(await self._launch(lane.lane_class))
+
+    async def _launch(self, lane_class: LaneClass) -> WarmLane:
+        self._count += 1
+        try:
+            lane = await self._in_thread(WarmLane.start, self._backend, lane_class)
+        except BaseException:
+            self._count -= 1
+            raise
+        if self._closed:
+            await self._discard(lane)
+            raise SandboxError("the reward service is shutting down")
+        return lane
+
+    async def _discard(self, lane: WarmLane) -> None:
+        self._count -= 1
+        await self._in_thread(lane.close)
+
+    async def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

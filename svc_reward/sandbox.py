@@ -1,0 +1,103 @@
+"""Which sandbox this service has, and whether it may be used."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+
+from burnish.logs import get_logger
+from svc_reward import outcome, self_check
+from svc_reward.backend import Backend, SandboxError
+from svc_reward.config import RewardSettings
+from svc_reward.contract import Case, Function, LaneClass, payload
+from svc_reward.docker_backend import DockerBackend
+from svc_reward.lane_pool import LanePool
+from svc_reward.outcome import Outcome
+from svc_reward.process_backend import ProcessBackend
+from svc_reward.warm_lane import WarmLane
+
+log = get_logger(__name__)
+
+RETRY_SECONDS = 5.0
+
+
+def open_backend(settings: RewardSettings) -> Backend:
+    """The backend that the settings ask for, checked by attacking it.
+
+    Raises:
+        SandboxError: there is none, or an attack succeeded.
+    """
+    backend: Backend = (
+        ProcessBackend(settings) if settings.sandbox == "process" else DockerBackend(settings)
+    )
+    try:
+        lane = WarmLane.start(backend, LaneClass())
+        try:
+            self_check.check(lane.evaluate, backend.isolation)
+        finally:
+            lane.close()
+    except BaseException:
+        backend.close()
+        raise
+    return backend
+
+
+class Sandbox:
+    """The service's sandbox: opened at start, and again later if that failed."""
+
+    def __init__(self, settings: RewardSettings) -> None:
+        self._settings = settings
+        self._backend: Backend | None = None
+        self._pool: LanePool | None = None
+        self._problem = "the sandbox is not open yet"
+        self._next_try = 0.0
+        self._opening = asyncio.Lock()
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be scored; empty if it can."""
+        return "" if self._pool is not None else self._problem
+
+    @property
+    def lanes(self) -> int:
+        return self._pool.lanes if self._pool else 0
+
+    def describe(self) -> Mapping[str, str]:
+        if self._backend is None:
+            return {"sandbox": "none", "problem": self._problem}
+        return self._backend.describe()
+
+    async def open(self) -> None:
+        """Open the sandbox unless it is; a failure is kept in `problem`."""
+        async with self._opening:
+            if self._pool is not None or time.monotonic() < self._next_try:
+                return
+            try:
+                backend = await asyncio.to_thread(open_backend, self._settings)
+                pool = LanePool(backend, self._settings)
+                await pool.warm(LaneClass(), self._settings.reward_lanes)
+            except SandboxError as error:
+                self._problem = str(error)
+                self._next_try = time.monotonic() + RETRY_SECONDS
+                log.error("sandbox.refused", reason=self._problem)  # noqa: TRY400 - one sentence says it
+                return
+            self._backend, self._pool = backend, pool
+            log.info("sandbox.open", **backend.describe())
+            if backend.isolation != "docker":
+                log.warning("sandbox.development_only", isolation=backend.isolation)
+
+    async def evaluate(self, function: Function, case: Case) -> Outcome:
+        """Score one case with one function. Never raises."""
+        if self._pool is None:
+            await self.open()
+        if self._pool is None:
+            return outcome.unavailable(self._problem)
+        return await self._pool.evaluate(function.lane_class, payload(function, case))
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+        if self._backend is not None:
+            await asyncio.to_thread(self._backend.close)
+        self._pool = self._backend = None
+        self._problem = "the reward service is shutting down"
+        self._next_try = float("inf")
