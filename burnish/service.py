@@ -167,7 +167,12 @@ class Health:
         listener = listen(self._settings.host, self._settings.health_port, "BURNISH_HEALTH_PORT")
         self.port = listener.getsockname()[1]
         config = uvicorn.Config(
-            self._app, log_config=None, access_log=False, lifespan="off", ws="none"
+            self._app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            interface="asgi3",  # not recognised in a bound method
         )
         self._server = uvicorn.Server(config)
         # Signals belong to the service.
