@@ -12,7 +12,6 @@ from svc_gateway.chat import Chat
 from svc_gateway.config import GatewaySettings
 from svc_gateway.events import Events
 from svc_gateway.files import Files
-from svc_gateway.http import HttpServer, create_app
 from svc_gateway.jobs import Jobs
 from svc_gateway.models import Models
 from svc_gateway.projection import Projector, Queries
@@ -20,6 +19,7 @@ from svc_gateway.projection.schema import engine_at
 from svc_gateway.rewards import Rewards
 from svc_gateway.rpc import GrpcServer, UseCases, servicers
 from svc_gateway.store import Store
+from svc_gateway.web import HttpServer, create_app
 
 log = get_logger(__name__)
 

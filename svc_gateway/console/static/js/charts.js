@@ -10,7 +10,7 @@ const css = (name) => getComputedStyle(document.documentElement).getPropertyValu
 
 /**
  * A chart card. `update(xs, series)` redraws it; a series is { label, values, points, dash },
- * and its place in the list decides its colour.
+ * and its place in the first list that had it decides its colour.
  */
 export function chart({ id, title, wide = false, digits = 2, waiting = "Waiting for the first step" }) {
   const legend = h("div", { class: "legend" });
@@ -20,12 +20,13 @@ export function chart({ id, title, wide = false, digits = 2, waiting = "Waiting 
   let drawn = null;
   let shape = "";
   let last = null;
+  const seen = new Map();
 
   function showLegend(xs, series, index) {
     const at = index ?? xs.length - 1;
-    legend.replaceChildren(...series.map((one, place) => {
+    legend.replaceChildren(...series.map((one) => {
       const value = index === null || index === undefined ? one.values.findLast((item) => item !== null) : one.values[at];
-      return h("span", {}, h("i", { style: `background:${colour(place)}` }), one.label, h("b", {}, number(value, digits)));
+      return h("span", {}, h("i", { style: `background:${colour(one.place)}` }), one.label, h("b", {}, number(value, digits)));
     }));
   }
 
@@ -36,7 +37,8 @@ export function chart({ id, title, wide = false, digits = 2, waiting = "Waiting 
   }
 
   function update(xs, series) {
-    const shown = series.filter((one) => one.values.some((value) => value !== null));
+    series.forEach((one, place) => seen.has(one.label) || seen.set(one.label, place));
+    const shown = series.filter((one) => one.values.some((value) => value !== null)).map((one) => ({ ...one, place: seen.get(one.label) }));
     if (!xs.length || !shown.length) return;
     last = { xs, series: shown };
     const next = `${theme()}|${shown.map((one) => one.label).join("|")}`;
@@ -71,19 +73,23 @@ function options(plot, series, digits, onIndex) {
       { ...axis, grid: { show: false }, size: 28, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000], values: (_, ticks) => ticks.map((tick) => (Number.isInteger(tick) ? tick : "")) },
       { ...axis, size: 52, values: (_, ticks) => ticks.map((tick) => compact(tick, digits)) },
     ],
-    series: [{}, ...series.map((one, place) => ({
+    series: [{}, ...series.map((one) => ({
       label: one.label,
-      stroke: colour(place),
-      width: place === 0 ? 2.25 : 1.5,
+      stroke: colour(one.place),
+      width: one.place === 0 ? 2.25 : 1.5,
       dash: one.dash,
       spanGaps: true,
       paths: uPlot.paths.linear(),
-      points: { show: one.points || one.values.length < 24, size: one.points ? 8 : 5, fill: colour(place), stroke: colour(place) },
+      points: { show: one.points || one.values.length < 24, size: one.points ? 8 : 5, fill: colour(one.place), stroke: colour(one.place) },
     }))],
   };
 }
 
-const wholeSteps = (_, low, high) => [Math.max(0, low - (low === high ? 1 : 0)), high + (low === high ? 1 : 0)];
+/** The steps that there are; uPlot's own range of one step would be a hundred wide. */
+function wholeSteps(self) {
+  const [low, high] = [self.data[0][0], self.data[0].at(-1)];
+  return low === high ? [Math.max(0, low - 1), high + 1] : [low, high];
+}
 
 function roomy(_, low, high) {
   if (low === null) return [0, 1];

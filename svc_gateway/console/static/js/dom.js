@@ -65,6 +65,27 @@ export const STATES = {
 export const stateOf = (job) => STATES[job.state] ?? "queued";
 export const isOver = (job) => ["succeeded", "failed", "cancelled"].includes(stateOf(job));
 
+/**
+ * Prompts often share their instructions. A function that shows only the lines in which one of
+ * `texts` differs from the others; the whole text where nothing is shared.
+ */
+export function differing(texts) {
+  const all = [...new Set(texts)].map((text) => text.split("\n"));
+  if (all.length < 2) return (text) => text.trim();
+  const shortest = Math.min(...all.map((lines) => lines.length));
+  const shared = (pick) => {
+    let count = 0;
+    while (count < shortest && all.every((lines) => pick(lines, count) === pick(all[0], count))) count += 1;
+    return count;
+  };
+  const head = shared((lines, index) => lines[index]);
+  const tail = Math.min(shared((lines, index) => lines.at(-1 - index)), shortest - head);
+  return (text) => {
+    const lines = text.split("\n");
+    return lines.slice(head, lines.length - tail).join("\n").trim() || text.trim();
+  };
+}
+
 export function badge(state, id) {
   return h("span", { class: `badge ${state}`, id }, state[0].toUpperCase() + state.slice(1));
 }

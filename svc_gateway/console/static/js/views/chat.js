@@ -1,6 +1,9 @@
 // The same question to two models, side by side.
 import { chat, rpc } from "../api.js";
-import { h, note, plural, showError } from "../dom.js";
+import { differing, h, note, showError } from "../dom.js";
+import { promptOf } from "./new-data.js";
+
+const EXAMPLES = 20;
 
 export async function render(root, { query }) {
   const problem = h("div", { id: "chat-error" });
@@ -12,6 +15,7 @@ export async function render(root, { query }) {
   const prompt = h("textarea", { id: "chat-prompt", "aria-label": "Message", placeholder: "Ask both models the same thing…", rows: "2" });
   const temperature = h("input", { id: "chat-temperature", type: "number", min: "0", max: "2", step: "0.1", value: "0" });
   const maxTokens = h("input", { id: "chat-max-tokens", type: "number", min: "1", max: "4096", step: "1", value: "128" });
+  const examples = await exampleSelect(tuned?.jobId, (text) => { prompt.value = text; prompt.focus(); });
   const send = h("button", { class: "btn primary", id: "chat-send", type: "submit" }, "Send");
   const clear = h("button", { class: "btn quiet", type: "button", id: "chat-clear", onclick: () => sides.forEach((side) => side.clear()) }, "Clear");
   let abort = new AbortController();
@@ -31,7 +35,7 @@ export async function render(root, { query }) {
   }
 
   const form = h("form", { class: "card composer", onsubmit: submit }, prompt,
-    h("div", { class: "foot" }, h("label", {}, "Temperature", temperature), h("label", {}, "Max tokens", maxTokens), h("span", { class: "grow" }), clear, send));
+    h("div", { class: "foot" }, h("label", {}, "Temperature", temperature), h("label", {}, "Max tokens", maxTokens), examples, h("span", { class: "grow" }), clear, send));
   prompt.addEventListener("keydown", (event) => {
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
       event.preventDefault();
@@ -43,6 +47,21 @@ export async function render(root, { query }) {
     problem, models.length ? "" : note("warn", "No model is being served. Start a serve instance, then reload this page."),
     h("div", { class: "chat" }, h("div", { class: "sides" }, sides.map((side) => side.element)), form));
   return () => abort.abort();
+}
+
+/** Prompts that the tuned model's job holds out (or trains on), to ask with. */
+async function exampleSelect(jobId, choose) {
+  if (!jobId) return "";
+  try {
+    const { job } = await rpc("JobsService", "GetJob", { id: jobId });
+    const { rows = [] } = await rpc("FilesService", "PreviewFile", { id: job.spec.evaluationFile || job.spec.trainingFile, limit: EXAMPLES });
+    const prompts = rows.map(promptOf);
+    const brief = differing(prompts);
+    return h("select", { id: "chat-example", "aria-label": "Use a prompt of the job", onchange: (event) => { choose(prompts[event.target.value]); event.target.value = ""; } },
+      h("option", { value: "" }, job.spec.evaluationFile ? "Held-out prompt…" : "Training prompt…"), prompts.map((text, index) => h("option", { value: index }, brief(text).slice(0, 60))));
+  } catch {
+    return ""; // the file may be gone; the chat works without it
+  }
 }
 
 class Side {
@@ -68,12 +87,10 @@ class Side {
     const meta = h("div", { class: "msg-meta num" });
     this.log.append(h("div", { class: "msg user" }, text), answer, meta);
     const started = performance.now();
-    let pieces = 0;
     try {
       for await (const chunk of chat({ ...request, model: this.select.value, messages: this.messages }, signal)) {
         answer.append(chunk.text);
-        pieces += chunk.text ? 1 : 0;
-        meta.textContent = `${chunk.model ?? this.select.value} · ${plural(pieces, "chunk")} · ${((performance.now() - started) / 1000).toFixed(1)} s`;
+        meta.textContent = `${chunk.model ?? this.select.value} · ${((performance.now() - started) / 1000).toFixed(1)} s`;
         this.log.scrollTop = this.log.scrollHeight;
       }
       this.messages.push({ role: "assistant", content: answer.textContent });

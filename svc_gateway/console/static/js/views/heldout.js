@@ -1,5 +1,5 @@
 // The held-out table: what the base model wrote, what the tuned model writes, and what both score.
-import { h, number, score, statusName } from "../dom.js";
+import { differing, h, number, score, statusName } from "../dom.js";
 
 /** Rows are matched by their id; the newest evaluation that is not the base stands for "tuned". */
 export function table(evaluations) {
@@ -8,15 +8,17 @@ export function table(evaluations) {
   const answers = (evaluation) => Map.groupBy(evaluation?.completions ?? [], (one) => one.rowId ?? "");
   const [before, after] = [answers(base), answers(tuned)];
   const ids = [...new Set([...before.keys(), ...after.keys()])];
+  const brief = differing([...before.values(), ...after.values()].map(([one]) => one.prompt));
   const heading = (name, evaluation) => (evaluation ? `${name} · mean ${number(evaluation.rewardMean ?? 0)}` : name);
   return h("div", { class: "scroll" }, h("table", { class: "compare stacked" },
     h("thead", {}, h("tr", {}, h("th", {}, "Prompt"), h("th", {}, heading("Base", base)), h("th", {}, heading(tuned ? `Tuned (${tuned.label})` : "Tuned", tuned)))),
-    h("tbody", {}, ids.map((id) => row(before.get(id)?.[0], after.get(id)?.[0])))));
+    h("tbody", {}, ids.map((id) => row(before.get(id)?.[0], after.get(id)?.[0], brief)))));
 }
 
-function row(before, after) {
+function row(before, after, brief) {
+  const prompt = before?.prompt ?? after?.prompt ?? "";
   return h("tr", {},
-    h("td", { "data-label": "Prompt" }, h("div", { class: "text muted" }, (before?.prompt ?? after?.prompt ?? "").trim())),
+    h("td", { "data-label": "Prompt" }, h("div", { class: "text muted", title: prompt }, brief(prompt))),
     h("td", { "data-label": "Base" }, answer(before)), h("td", { "data-label": "Tuned" }, answer(after)));
 }
 

@@ -1,10 +1,11 @@
 // One job: live charts from its events, its completions, and held-out answers of base and tuned model.
 import { follow, rpc } from "../api.js";
 import { chart } from "../charts.js";
-import { badge, h, isOver, number, plural, score, showError, stateOf, statusName, toast } from "../dom.js";
+import { badge, differing, h, isOver, number, plural, score, showError, stateOf, statusName, toast } from "../dom.js";
 import { table as heldOutTable } from "./heldout.js";
 
-const COMPLETIONS_SHOWN = 60;
+const COMPLETIONS_SHOWN = 20;
+const COMPLETIONS_READ = 500;
 const REFRESH_MS = 1500;
 
 export async function render(root, { id }) {
@@ -20,6 +21,7 @@ class Page {
     this.evaluations = [];
     this.refreshing = null;
     this.filter = { purpose: "all", order: "newest" };
+    this.shown = COMPLETIONS_SHOWN;
     this.layout(root);
     this.draw();
     this.refreshCompletions();
@@ -191,8 +193,10 @@ class Page {
 
   async refreshCompletions() {
     try {
-      const { completions = [] } = await rpc("JobsService", "ListCompletions", { jobId: this.job.id, pageSize: this.filter.order === "newest" && this.filter.purpose === "all" ? COMPLETIONS_SHOWN : 500 });
-      this.completions.replaceChildren(completionsTable(select(completions, this.filter)));
+      const { completions = [] } = await rpc("JobsService", "ListCompletions", { jobId: this.job.id, pageSize: this.filter.order === "newest" && this.filter.purpose === "all" ? this.shown + 1 : COMPLETIONS_READ });
+      const found = select(completions, this.filter);
+      const more = h("div", { class: "more" }, h("button", { class: "btn small", type: "button", id: "more-completions", onclick: () => { this.shown *= 3; this.refreshCompletions(); } }, "Show more"));
+      this.completions.replaceChildren(completionsTable(found.slice(0, this.shown)), found.length > this.shown ? more : "");
     } catch (error) {
       showError(this.completions, error);
     }
@@ -212,16 +216,17 @@ function select(completions, { purpose, order }) {
   const value = (one) => one.reward ?? -Infinity;
   if (order === "best") kept.sort((a, b) => value(b) - value(a));
   if (order === "worst") kept.sort((a, b) => value(a) - value(b));
-  return kept.slice(0, COMPLETIONS_SHOWN);
+  return kept;
 }
 
 function completionsTable(completions) {
   if (!completions.length) return h("div", { class: "empty" }, "Completions appear here as they are scored.");
+  const brief = differing(completions.map((one) => one.prompt));
   return h("div", { class: "scroll" }, h("table", { class: "completions stacked" },
     h("thead", {}, h("tr", {}, ["Step", "Prompt", "Completion", "Scores"].map((name) => h("th", {}, name)))),
     h("tbody", {}, completions.map((one) => h("tr", { "data-completion": one.completionId },
       h("td", { class: "step num" }, one.purpose === "PURPOSE_EVALUATION" ? "held-out" : one.step ?? 0),
-      h("td", { class: "prompt", "data-label": "Prompt" }, h("div", { class: "text muted" }, one.prompt)),
+      h("td", { class: "prompt", "data-label": "Prompt" }, h("div", { class: "text muted", title: one.prompt }, brief(one.prompt))),
       h("td", { "data-label": `Completion · ${plural(one.tokens ?? 0, "token")}` }, h("div", { class: "text" }, one.completion || "(empty)")),
       h("td", { class: "scores" }, h("div", { class: "chips" }, scores(one))))))));
 }

@@ -1,6 +1,6 @@
 // Upload by drop or by button, choose files, and see the first rows as the platform reads them.
 import { rpc, upload } from "../api.js";
-import { h, plural, showError } from "../dom.js";
+import { differing, h, plural, showError } from "../dom.js";
 
 const PREVIEW_ROWS = 4;
 
@@ -62,8 +62,9 @@ export class DataSection {
     try {
       const { rows = [] } = await rpc("FilesService", "PreviewFile", { id, limit: PREVIEW_ROWS });
       const columns = [...new Set(rows.flatMap((row) => Object.keys(row.example ?? {})))].filter((name) => !["prompt", "messages"].includes(name)).slice(0, 3);
+      const brief = differing(rows.map(promptOf));
       this.rows.replaceChildren(h("table", {}, h("thead", {}, h("tr", {}, ["prompt", ...columns].map((name) => h("th", {}, name)))),
-        h("tbody", {}, rows.map((row) => h("tr", {}, h("td", {}, h("div", { class: "text" }, promptOf(row))), columns.map((name) => h("td", {}, h("div", { class: "text muted" }, row.example[name] ?? ""))))))));
+        h("tbody", {}, rows.map((row) => h("tr", {}, h("td", {}, h("div", { class: "text", title: promptOf(row) }, brief(promptOf(row)))), columns.map((name) => h("td", {}, h("div", { class: "text muted" }, row.example[name] ?? ""))))))));
     } catch (error) {
       showError(this.rows, error);
     }

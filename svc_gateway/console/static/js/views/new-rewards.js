@@ -98,7 +98,7 @@ class RewardCard {
     this.hint = h("span", { class: "muted" }, "Scores sample completions in the sandbox.");
     this.problem = h("div", { id: `try-error-${index}` });
     this.results = h("div", { class: "tries", id: `try-results-${index}` });
-    this.element = h("article", { class: "reward" },
+    this.element = h("article", { class: "reward-card" },
       h("div", { class: "reward-head" }, h("div", {}, h("label", { for: this.nameInput.id }, "Name"), this.nameInput), h("div", {}, h("label", { for: this.weightInput.id }, "Weight"), this.weightInput),
         h("button", { class: "btn quiet", type: "button", "aria-label": `Remove reward ${name}`, onclick: () => onremove(this) }, "Remove")),
       this.code, h("div", { class: "reward-foot" }, this.button, this.hint), this.problem, this.results);

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import nats.errors
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -13,14 +14,18 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from burnish.errors import BurnishError
 from burnish.spec import JobSpec
-from svc_gateway.http import events, files, openai, transcode
-from svc_gateway.http.errors import on_error, on_http_error
 from svc_gateway.rpc.servicers import UseCases
+from svc_gateway.web import events, files, openai, transcode
+from svc_gateway.web.errors import on_error, on_http_error
 
 CONSOLE = Path(__file__).parent.parent / "console"
 ERRORS: dict[int | type[Exception], Callable[..., object]] = {
     HTTPException: on_http_error,
+    BurnishError: on_error,
+    nats.errors.Error: on_error,
+    TimeoutError: on_error,
     Exception: on_error,
 }
 
