@@ -15,7 +15,8 @@ from typing import Self
 import httpx
 
 from burnish import models
-from burnish.errors import NotFoundError, SetupError
+from burnish.errors import BurnishError, NotFoundError, SetupError
+from burnish.sdk import Client
 from burnish.supervisor import checks, nats
 from burnish.supervisor.child import Child, Program, last_words
 from burnish.supervisor.ports import HOST, claim, free_port
@@ -268,10 +269,17 @@ class Platform:
             if waiting and time.monotonic() > deadline:
                 name = next(iter(waiting))
                 raise SetupError(
-                    f"{', '.join(waiting)} did not become ready in time; {name} said last: "
-                    f"{self._last_words(name)}"
+                    f"{', '.join(waiting)} did not become ready in time; {name}: "
+                    f"{self._activity(name) or self._last_words(name)}"
                 )
             time.sleep(0.2 if waiting else 0)
+
+    def _activity(self, name: str) -> str:
+        """What a running service says of itself through the gateway."""
+        with contextlib.suppress(BurnishError), Client(self.grpc_address) as client:
+            said = [one.activity for one in client.services() if one.service == name]
+            return said[0] if said else ""
+        return ""
 
     def _last_words(self, name: str) -> str:
         log = self.directory.log(name)

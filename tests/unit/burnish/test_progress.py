@@ -1,0 +1,65 @@
+"""A job's progress as people see it."""
+
+import io
+
+from rich.console import Console
+
+from burnish.cli import progress
+from burnish.cli.progress import JobView
+from burnish.sdk import (
+    Adapter,
+    EvaluationCompleted,
+    JobUpdated,
+    PolicyPublished,
+    ServiceStatus,
+    StepCompleted,
+)
+
+STEP = StepCompleted(
+    "job-1",
+    "rl",
+    3,
+    10,
+    {"reward/mean": 0.5, "reward/std": 0.1, "reward/correct": 0.4, "loss": 0.01, "kl": 9.0},
+    None,
+)
+EVALUATION = EvaluationCompleted("job-1", "base", 0, "", 0.25, {"correct": 0.2}, (), None)
+
+
+def test_events_add_up() -> None:
+    view = JobView("triton", "job-1")
+    for event in (JobUpdated("job-1", "running", "rl", "sampling", 10, None), STEP, EVALUATION):
+        view.fold(event)
+    assert (view.state, view.stage, view.step, view.total_steps) == ("running", "rl", 3, 10)
+    assert view.rewards == [0.5]
+    assert view.parts == {"correct": 0.4}
+    assert view.evaluations["base"] is EVALUATION
+
+
+def test_an_event_is_a_line() -> None:
+    assert progress.sentence(STEP) == (
+        "step 3/10 rl  loss 0.01  reward/correct 0.4  reward/mean 0.5  reward/std 0.1"
+    )
+    assert progress.sentence(EVALUATION) == "held-out, base: reward 0.25 (correct 0.20)"
+    adapter = Adapter("job-1:v3", "base", "job-1", 3, 16)
+    assert "job-1:v3" in progress.sentence(PolicyPublished("job-1", adapter, None))
+    update = JobUpdated("job-1", "failed", "", "the reward raised", 0, None)
+    assert progress.sentence(update) == "failed: the reward raised"
+
+
+def test_the_live_picture_shows_reward_parts_and_services() -> None:
+    view = JobView("triton", "job-1")
+    view.fold(STEP)
+    view.fold(EVALUATION)
+    learner = ServiceStatus("learner", "a", "1", "training step 4", (), {}, {}, None)
+    out = io.StringIO()
+    Console(file=out, width=100).print(progress.render(view, (learner,), 65))
+    text = out.getvalue()
+    for part in ("triton", "3/10", "1:05", "correct", "0.400", "held-out base", "training step 4"):
+        assert part in text
+
+
+def test_a_sparkline_spans_its_values() -> None:
+    assert progress.sparkline([0.0, 0.5, 1.0]) == "▁▅█"
+    assert progress.sparkline([]) == ""
+    assert len(progress.sparkline([1.0] * 100)) == 48
