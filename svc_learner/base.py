@@ -78,6 +78,10 @@ class BaseModel:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, partial(work, *args, **kwargs))
 
+    def submit(self, work: Callable[[], object]) -> None:
+        """Do `work` on the model's thread some time; nobody waits for it."""
+        self._thread.submit(work)
+
     def close(self) -> None:
         self._thread.shutdown(wait=False, cancel_futures=True)
 

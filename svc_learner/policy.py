@@ -116,8 +116,10 @@ class Policy:
             raise RuntimeError("start_stage comes first")
         parameters = list(self.adapter.parameters.values())
         for index, parameter in enumerate(parameters):
-            parts = [self._sums[name][index] * share for name, share in shares.items()]
-            parameter.grad = torch.stack(parts).sum(0) if len(parts) > 1 else parts[0]
+            parameter.grad = torch.zeros_like(parameter)
+            for name, share in shares.items():
+                if name in self._sums:
+                    parameter.grad.add_(self._sums[name][index], alpha=share)
         norm = torch.nn.utils.clip_grad_norm_(parameters, MAX_GRAD_NORM)
         if torch.isfinite(norm):
             self._optimizer.step()

@@ -4,7 +4,7 @@ Sequences of tokens are tuples: a group is read from the log once and may be tra
 nothing that holds one may change it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -53,18 +53,22 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
-    """A group that was dispatched: what is needed to dispatch it again, word for word.
+class Cancellation:
+    """None of the group's missing completions will come."""
 
-    `label` is "" for training and the evaluation's label otherwise.
-    """
+    group_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A group that was dispatched. `label` is "" for training, else names the evaluation."""
 
     group_id: str
     row: int
     size: int
     policy_version: int
     label: str = ""
-    step: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,3 +112,4 @@ class StepRecord:
     stage: str
     step: int
     metrics: Mapping[str, float] = field(default_factory=dict)
+    groups: Sequence[str] = ()

@@ -1,0 +1,172 @@
+"""A job's durable state: checkpoint objects, and the run record that points to the valid one.
+
+The run record is written by compare-and-set and names its checkpoint by digest: a learner that was
+only thought to be dead fails at its next write, and a write torn by a crash is never read.
+"""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from nats.errors import Error as NatsError
+from nats.js.errors import APIError, ServiceUnavailableError
+
+from burnish.bus import Bucket, Bus, topology
+from burnish.errors import ConflictError, RetryableError
+from burnish.logs import get_logger
+from burnish.v1 import common_pb2, job_pb2
+from svc_learner.checkpoint import Checkpoint
+
+log = get_logger(__name__)
+T = TypeVar("T")
+
+ENDED = {
+    job_pb2.JOB_STATE_SUCCEEDED,
+    job_pb2.JOB_STATE_FAILED,
+    job_pb2.JOB_STATE_CANCELLED,
+}
+
+OUTAGE_SECONDS = 300.0
+"""How long a finished step waits for the infrastructure before its work is given up."""
+OUTAGE = (RetryableError, NatsError, APIError, ServiceUnavailableError, OSError, TimeoutError)
+
+
+class TakenOverError(Exception):
+    """Another learner writes this job's record now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What the store held when it was opened."""
+
+    run: job_pb2.JobRun
+    checkpoint: Checkpoint | None
+
+
+class RunStore:
+    """Build it with `open`, which takes the job over from whoever held it."""
+
+    def __init__(self, bus: Bus, runs: Bucket[job_pb2.JobRun], run: job_pb2.JobRun) -> None:
+        self._bus = bus
+        self._runs = runs
+        self._run = run
+        self._revision = 0
+
+    @classmethod
+    async def open(cls, bus: Bus, job_id: str) -> "RunStore":
+        runs = await bus.kv(topology.RUNS, job_pb2.JobRun)
+        store = cls(bus, runs, job_pb2.JobRun(id=job_id, state=job_pb2.JOB_STATE_QUEUED))
+        found = await runs.get(job_id)
+        if found is not None:
+            store._run, store._revision = found
+        return store
+
+    @property
+    def run(self) -> job_pb2.JobRun:
+        return self._run
+
+    async def take_over(self) -> Checkpoint | None:
+        """Fence every other learner off, and read the checkpoint that stands.
+
+        Raises:
+            TakenOverError: somebody else was faster.
+        """
+        await self.record(job_pb2.JOB_STATE_RUNNING, self._run.message)
+        if not self._run.HasField("checkpoint"):
+            return None
+        content = await patiently(lambda: self._bus.blobs.get(self._run.checkpoint))
+        return await asyncio.to_thread(Checkpoint.unpack, content)
+
+    async def record(self, state: job_pb2.JobState, message: str) -> None:
+        """Write state and message next to the checkpoint that stands."""
+        run = job_pb2.JobRun()
+        run.CopyFrom(self._run)
+        run.state, run.message = state, message
+        await self._write(run)
+
+    async def commit(self, checkpoint: Checkpoint, *, message: str) -> None:
+        """Make a checkpoint the one that stands, and free the one before."""
+        content = await asyncio.to_thread(checkpoint.pack)
+        version = checkpoint.progress.version
+        run = job_pb2.JobRun()
+        run.CopyFrom(self._run)
+        run.checkpoint.CopyFrom(await self._put(topology.OBJECTS_CHECKPOINTS, version, content))
+        run.policy_version, run.message = version, message
+        await self._replace(run)
+
+    async def publishable(self, base_model: str, version: int, rank: int, content: bytes) -> None:
+        """Store an adapter; it is named by the run record from the next `commit` on."""
+        blob = await self._put(topology.OBJECTS_ADAPTERS, version, content)
+        self._run.adapter.CopyFrom(
+            common_pb2.AdapterRef(
+                name=f"{self._run.id}:v{version}",
+                base_model=base_model,
+                job_id=self._run.id,
+                policy_version=version,
+                blob=blob,
+                rank=rank,
+            )
+        )
+
+    async def register_adapter(self) -> None:
+        """List the newest adapter where it is looked up by name. Repeating it changes nothing."""
+        adapters = await self._bus.kv(topology.ADAPTERS, common_pb2.AdapterRef)
+        adapter = self._run.adapter
+        await patiently(lambda: adapters.put(topology.adapter_key(adapter.name), adapter))
+
+    async def wait_for_silence(self, seconds: float) -> None:
+        """Return when the job has ended, or nobody has written its record for so long."""
+        revision, heard = 0, asyncio.get_running_loop().time()
+        while asyncio.get_running_loop().time() - heard < seconds:
+            found = await patiently(lambda: self._runs.get(self._run.id))
+            if found is not None and found[0].state in ENDED:
+                return
+            if found is not None and found[1] != revision:
+                revision, heard = found[1], asyncio.get_running_loop().time()
+            await asyncio.sleep(seconds / 20)
+
+    async def _put(self, bucket: str, version: int, content: bytes) -> common_pb2.ObjectRef:
+        digest = hashlib.sha256(content).hexdigest()[:16]
+        name = f"{self._run.id}/v{version}.{digest}"
+        return await patiently(lambda: self._bus.blobs.put(bucket, name, content))
+
+    async def _replace(self, run: job_pb2.JobRun) -> None:
+        old = self._run.checkpoint
+        await self._write(run)
+        if old.name and old.name != run.checkpoint.name:
+            await patiently(lambda: self._bus.blobs.delete(old))
+
+    async def _write(self, run: job_pb2.JobRun) -> None:
+        self._revision = await patiently(lambda: self._compare_and_set(run))
+        self._run = run
+
+    async def _compare_and_set(self, run: job_pb2.JobRun) -> int:
+        try:
+            if self._revision:
+                return await self._runs.update(run.id, run, self._revision)
+            return await self._runs.create(run.id, run)
+        except ConflictError:
+            # An earlier try may have arrived although its answer was lost.
+            found = await self._runs.get(run.id)
+            if found is not None and found[0] == run:
+                return found[1]
+            raise TakenOverError from None
+
+
+async def patiently(work: Callable[[], Awaitable[T]]) -> T:
+    """Repeat idempotent work while the infrastructure is away.
+
+    Raises:
+        RetryableError: it stayed away for too long.
+    """
+    deadline = asyncio.get_running_loop().time() + OUTAGE_SECONDS
+    while True:
+        try:
+            return await work()
+        except OUTAGE as error:
+            if asyncio.get_running_loop().time() > deadline:
+                raise RetryableError(f"the bus is out of reach: {error}") from error
+            log.warning("store.retried", reason=repr(error))
+            await asyncio.sleep(1)
