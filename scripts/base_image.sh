@@ -33,6 +33,7 @@ sources=()
 for file in /etc/apt/sources.list /etc/apt/sources.list.d/debian.sources; do
   [ ! -s "$file" ] || sources+=("$file")
 done
+# shellcheck source=/dev/null
 [ "$(. /etc/os-release && echo "${VERSION_CODENAME:-}")" = "$suite" ] || sources=()
 # shellcheck disable=SC2016 # $1 is expanded by mmdebstrap's hook
 if ! mmdebstrap --quiet --variant=minbase \
@@ -48,5 +49,6 @@ if ! mmdebstrap --quiet --variant=minbase \
   tail -n 5 "$scratch/log" >&2
   fail "mmdebstrap failed; its last lines stand above"
 fi
-docker import --change 'CMD ["python3"]' --change 'ENV LANG=C.UTF-8' "$scratch/base.tar" "$image" >/dev/null
+# The label tells scripts/images.sh that this host cannot reach a registry.
+docker import --change 'LABEL burnish.made=here' --change 'CMD ["python3"]' --change 'ENV LANG=C.UTF-8' "$scratch/base.tar" "$image" >/dev/null
 say "$image made in ${SECONDS} s"

