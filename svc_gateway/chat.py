@@ -66,6 +66,8 @@ class Chat:
     ) -> AsyncIterator[models_service_pb2.ChatResponse]:
         """Answer a typed chat request, piece by piece."""
         answer = await self.complete(CHAT, json.dumps(_openai_body(request)).encode())
+        if answer.status >= 400:
+            raise await _refusal(answer)
         async for event in sse.parse(answer.body):
             piece = json.loads(event)
             if "error" in piece:
@@ -128,6 +130,16 @@ async def _body(
             raise
         body = {"error": {"message": str(error), "type": "server_error", "code": None}}
         yield sse.encode(json.dumps(body))
+
+
+async def _refusal(answer: Answer) -> BurnishError:
+    """What the engine's OpenAI layer answered instead of a stream."""
+    body = b"".join([piece async for piece in answer.body])
+    error = _parse(body).get("error") or {}
+    message = str(error.get("message") or f"the engine answered with status {answer.status}")
+    if answer.status >= 500:
+        return RetryableError(message)
+    return UserError(message, field=str(error.get("param") or ""))
 
 
 def _parse(body: bytes) -> Mapping[str, Any]:

@@ -1,5 +1,6 @@
 """Errors as clients see them: one sentence, a code, the field at fault. Never a traceback."""
 
+import re
 import uuid
 from dataclasses import dataclass
 
@@ -17,6 +18,11 @@ log = get_logger(__name__)
 
 DOMAIN = "burnish"
 RETRY_SECONDS = 2
+
+# `must be at least 1` says nothing without its field; `stages[1].rl` is worth naming anyway.
+_SUBJECTLESS = re.compile(r"(must|is|needs|takes) ", re.IGNORECASE)
+_PATH = re.compile(r"[.\[]")
+_WORD = re.compile(r"[a-z]+[ ,:]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +61,7 @@ class Failure:
         found: list[Message] = [
             error_details_pb2.ErrorInfo(reason=self.kind.grpc.name, domain=DOMAIN)
         ]
-        if self.kind is INVALID:
+        if self.field:
             violation = error_details_pb2.BadRequest.FieldViolation(
                 field=self.field, description=self.description
             )
@@ -79,22 +85,33 @@ def failure_of(error: BaseException) -> Failure:
     """What a client is told about an error."""
     match error:
         case UserError():
-            return Failure(_kind(error), str(error), error.field, _described(error))
+            return Failure(_kind(error), sentence(error), error.field, _described(error))
         case RetryableError():
-            return Failure(UNAVAILABLE, str(error))
+            return Failure(UNAVAILABLE, sentence(error))
         case BurnishError():
-            return Failure(INTERNAL, str(error))
+            return Failure(INTERNAL, sentence(error))
         case nats.errors.Error() | TimeoutError():
             log.warning("nats.failed", reason=repr(error))
             return Failure(
-                UNAVAILABLE, "NATS does not answer the gateway: check that it runs, then try again"
+                UNAVAILABLE, "NATS does not answer the gateway: check that it runs, then try again."
             )
         case _:
             number = uuid.uuid4().hex[:8]
             log.error("request.failed", error=number, exc_info=error)
             return Failure(
-                INTERNAL, f"the gateway failed on this request; its log says why under {number}"
+                INTERNAL, f"The gateway failed on this request; its log says why under {number}."
             )
+
+
+def sentence(error: BurnishError) -> str:
+    """The error as one sentence. A message without a subject follows its field."""
+    text = error.message.rstrip(".")
+    field, hint = (error.field, error.hint) if isinstance(error, UserError) else ("", "")
+    if field and (_SUBJECTLESS.match(text) or _PATH.search(field)):
+        text = f"{field}: {text}"
+    elif _WORD.match(text):
+        text = text[0].upper() + text[1:]
+    return f"{text} ({hint.rstrip('.')})." if hint else f"{text}."
 
 
 def _kind(error: UserError) -> Kind:

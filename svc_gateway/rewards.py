@@ -13,7 +13,7 @@ from svc_gateway.store import Store
 
 Reward = rewards_service_pb2.Reward
 Verdict = infer_pb2.RewardVerdict
-MAX_TRIED = 100
+MAX_TRIED = 64
 
 
 class Rewards:

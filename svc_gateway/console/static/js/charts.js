@@ -80,7 +80,7 @@ function options(plot, series, digits, onIndex) {
       dash: one.dash,
       spanGaps: true,
       paths: uPlot.paths.linear(),
-      points: { show: one.points || one.values.length < 24, size: one.points ? 8 : 5, fill: colour(one.place), stroke: colour(one.place) },
+      points: { show: (self) => one.points || self.data[0].length < 24, size: one.points ? 8 : 5, fill: colour(one.place), stroke: colour(one.place) },
     }))],
   };
 }

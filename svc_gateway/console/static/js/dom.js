@@ -39,7 +39,7 @@ export function number(value, digits = 2) {
   const size = Math.abs(value);
   if (size !== 0 && size < 10 ** -digits) return value.toExponential(1);
   if (size >= 10_000) return Math.round(value).toLocaleString("en");
-  return value.toFixed(size >= 100 ? Math.min(digits, 1) : digits);
+  return value.toFixed(size >= 100 ? Math.min(digits, 1) : digits).replace("-", "−");
 }
 
 export function ago(timestamp) {

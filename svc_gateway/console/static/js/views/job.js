@@ -46,7 +46,7 @@ class Page {
     this.tiles = h("div", { class: "tiles", id: "tiles" });
     this.charts = {
       reward: chart({ id: "chart-reward", title: "Reward", wide: true, waiting: "Rewards appear with the first RL step" }),
-      loss: chart({ id: "chart-loss", title: "Loss", digits: 4 }),
+      loss: chart({ id: "chart-loss", title: "Loss", digits: 3 }),
       speed: chart({ id: "chart-speed", title: "Tokens per second", digits: 0 }),
       length: chart({ id: "chart-length", title: "Completion length", digits: 0, waiting: "Lengths appear with the first RL step" }),
       spread: chart({ id: "chart-spread", title: "Reward spread within groups", digits: 3, waiting: "Appears with the first RL step" }),
@@ -156,7 +156,7 @@ class Page {
       tile("tile-heldout", "Held-out reward", number(tuned ? tuned.rewardMean ?? 0 : base ? base.rewardMean ?? 0 : null),
         gain === null ? (base ? "base model" : "not evaluated yet") : `${gain >= 0 ? "+" : "−"}${number(Math.abs(gain))} against base`, gain === null ? "" : gain > 0 ? "up" : gain < 0 ? "down" : ""),
       tile("tile-reward", "Training reward", number(metric("reward/mean")), metric("reward/std") === undefined ? "no RL step yet" : `± ${number(metric("reward/std"))}`),
-      tile("tile-loss", "Loss", number(metric("loss"), 3), this.job.stage ? `stage ${this.job.stage}` : "no step yet"),
+      tile("tile-loss", "Loss", number(metric("loss"), 3), this.steps.length ? `${this.steps.at(-1).stage} step ${this.steps.at(-1).step}` : "no step yet"),
       tile("tile-speed", "Tokens per second", number(metric("tokens_per_second"), 0), "sampled and trained"),
       tile("tile-adapter", "Adapter", this.job.adapter ? `v${this.job.adapter.policyVersion ?? 0}` : "–", this.job.adapter ? `rank ${this.job.adapter.rank}, served now` : "none published yet"));
   }
