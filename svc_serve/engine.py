@@ -4,7 +4,7 @@ An adapter's name never gets other weights: whoever loads a new version gives it
 new path, so engines may cache by either.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 from pathlib import Path
@@ -103,7 +103,7 @@ class Engine(Protocol):
         """Cancel what runs and let go of the weights."""
         ...
 
-    def generate(self, job: GenerateJob) -> AsyncIterator[TokenDelta]:
+    def generate(self, job: GenerateJob) -> AsyncGenerator[TokenDelta, None]:
         """Stream the completions of `job`, interleaved; closing the iterator cancels it.
 
         Raises:

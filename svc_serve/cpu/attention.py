@@ -55,7 +55,7 @@ def attend(
         values: [rows, kv heads, head_dim].
 
     Returns:
-        [rows, heads × head_dim]
+        [rows, heads * head_dim]
     """
     outputs = [
         (_decode if isinstance(segment, Decode) else _prefill)(
@@ -98,9 +98,9 @@ def _prefill(
     seen = segment.block.length
     mask = None
     if seen:
-        mask = torch.ones(
-            tokens, seen + tokens, dtype=torch.bool, device=queries.device
-        ).tril_(seen)
+        mask = torch.ones(tokens, seen + tokens, dtype=torch.bool, device=queries.device).tril_(
+            seen
+        )
     mixed = functional.scaled_dot_product_attention(
         queries.transpose(0, 1).unsqueeze(0),
         all_keys,

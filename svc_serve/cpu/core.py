@@ -175,12 +175,14 @@ class EngineCore:
         if request is None:
             return []
         self._scheduler.remove(request.ticket)
-        rows = [row for cohort in request.cohorts for row in cohort.rows]
-        rows += [
-            Row(index, random.Random(0))
-            for index in range(request.ticket.started, request.ticket.n)
+        events = [
+            (request_id, row.delta(FinishReason.CANCELLED))
+            for cohort in request.cohorts
+            for row in cohort.rows
         ]
-        return [(request_id, row.delta(FinishReason.CANCELLED)) for row in rows]
+        for index in range(request.ticket.started, request.ticket.n):
+            events.append((request_id, TokenDelta(index, (), (), FinishReason.CANCELLED)))
+        return events
 
     def cancel_all(self) -> list[Event]:
         return [event for request_id in list(self._requests) for event in self.cancel(request_id)]
@@ -363,9 +365,7 @@ class EngineCore:
             raise UserError("a prompt token is outside the vocabulary", field="prompt")
 
 
-def _extend_runs(
-    runs: list[lora.Run], start: int, end: int, adapter: lora.Adapter | None
-) -> None:
+def _extend_runs(runs: list[lora.Run], start: int, end: int, adapter: lora.Adapter | None) -> None:
     """Append rows to the runs, joining neighbours that use the same adapter."""
     if adapter is None:
         return

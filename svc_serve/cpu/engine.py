@@ -8,7 +8,7 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -63,7 +63,7 @@ class CpuEngine:
             self._commands.put(None)
             await asyncio.to_thread(self._thread.join)
 
-    async def generate(self, job: GenerateJob) -> AsyncIterator[TokenDelta]:
+    async def generate(self, job: GenerateJob) -> AsyncGenerator[TokenDelta, None]:
         """See `Engine.generate`."""
         self._started()
         updates: asyncio.Queue[Update] = asyncio.Queue()
@@ -151,7 +151,7 @@ class CpuEngine:
         began = time.monotonic()
         try:
             events = core.step()
-        except Exception as error:  # noqa: BLE001  (memory, most likely: fail the requests, live on)
+        except Exception as error:
             log.exception("engine.step_failed", rows=core.running_rows)
             failed = UnavailableError(f"the engine failed: {error}")
             self._post([(name, failed) for name, _ in core.cancel_all()])
@@ -177,5 +177,3 @@ class CpuEngine:
             waiting = self._updates.get(request_id)
             if waiting is not None:
                 waiting.put_nowait(update)
-
-

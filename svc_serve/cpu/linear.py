@@ -21,7 +21,8 @@ class Linear:
         self.out_features, self.in_features = weight.shape
         self._bias = bias
         self._packed: torch.Tensor | None = None
-        if weight.device.type == "cpu" and torch.backends.mkldnn.is_available():
+        onednn = torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        if onednn and weight.device.type == "cpu":
             self._packed = torch.ops.mkldnn._reorder_linear_weight(weight, _PACKED_FOR_ROWS)  # noqa: SLF001
         else:
             self._weight = weight

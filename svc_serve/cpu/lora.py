@@ -147,7 +147,9 @@ def _fuse(
         b = tensors.pop(f"{module}.{name}.lora_B.weight", None)
         if a is not None and b is not None:
             if b.shape[0] != width:
-                raise UserError(f"{module}.{name} has {b.shape[0]} outputs in the adapter, {width} in the model")
+                raise UserError(
+                    f"{module}.{name} has {b.shape[0]} outputs in the adapter, {width} in the model"
+                )
             a_parts.append(a)
             b_parts.append((offset, b))
         offset += width

@@ -42,7 +42,9 @@ class Model:
         rope = (self._cos[batch.positions], self._sin[batch.positions])
         x = self._weights.embedding[batch.token_ids]
         for number, layer in enumerate(self._weights.layers):
-            x = x + self._attention(number, layer, _norm(x, layer.attention_norm, norm_eps), rope, batch)
+            x = x + self._attention(
+                number, layer, _norm(x, layer.attention_norm, norm_eps), rope, batch
+            )
             x = x + _mlp(number, layer, _norm(x, layer.mlp_norm, norm_eps), batch.loras)
         x = x[batch.logit_rows]
         return self._weights.head(_norm(x, self._weights.norm, norm_eps)).float()

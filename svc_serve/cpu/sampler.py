@@ -23,9 +23,9 @@ class Draw:
 def stream(seed: int | None, index: int) -> random.Random:
     """The random numbers of completion `index`, the same whatever else is in the batch."""
     if seed is None:
-        return random.Random(secrets.randbits(128))
+        return random.Random(secrets.randbits(128))  # noqa: S311  (no secret depends on it)
     digest = hashlib.sha256(f"{seed}:{index}".encode()).digest()
-    return random.Random(digest)
+    return random.Random(digest)  # noqa: S311
 
 
 def sample(logits: torch.Tensor, draws: Sequence[Draw]) -> tuple[list[int], list[float]]:

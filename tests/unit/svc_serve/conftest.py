@@ -1,11 +1,11 @@
 """Tiny random models: every shape of the real ones, in milliseconds."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
+from tiny_models import MakeAdapter, MakeCore
 from transformers import (
     LlamaConfig,
     LlamaForCausalLM,
@@ -34,9 +34,6 @@ SHAPE = {
     "pad_token_id": 0,
     "initializer_range": 0.4,
 }
-
-MakeCore = Callable[..., EngineCore]
-MakeAdapter = Callable[..., Path]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -72,7 +69,9 @@ def make_adapter(
 ) -> MakeAdapter:
     """Saves a random LoRA adapter as a PEFT folder."""
 
-    def make(seed: int = 0, rank: int = 4, targets: list[str] | None = None, **options: object) -> Path:
+    def make(
+        seed: int = 0, rank: int = 4, targets: list[str] | None = None, **options: object
+    ) -> Path:
         torch.manual_seed(seed)
         model = type(reference).from_pretrained(folder)
         config = LoraConfig(

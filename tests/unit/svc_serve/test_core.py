@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import MakeAdapter, MakeCore
 from peft import PeftModel
+from tiny_models import MakeAdapter, MakeCore
 from transformers import PreTrainedModel
 
 from burnish.errors import NotFoundError, UserError
@@ -145,9 +145,7 @@ def test_a_long_prompt_is_read_in_pieces(make_core: MakeCore, reference: PreTrai
     assert done["short", 0][0] == greedy(reference, PROMPTS[0], 24)
 
 
-def test_more_completions_than_rows_take_turns(
-    make_core: MakeCore, reference: PreTrainedModel
-) -> None:
+def test_more_completions_than_rows_take_turns(make_core: MakeCore) -> None:
     core = make_core(Limits(rows=3))
     core.submit(GenerateJob("a", PROMPTS[0], 8, GREEDY, priority=Priority.ROLLOUT))
     core.submit(GenerateJob("b", PROMPTS[1], 4, GREEDY, priority=Priority.ROLLOUT))
@@ -167,7 +165,9 @@ def test_completions_come_in_one_piece_when_nobody_streams(make_core: MakeCore) 
     while core.busy:
         events += core.step()
     assert len(events) == 3
-    assert all(delta.finish_reason and len(delta.token_ids) == len(delta.logprobs) for _, delta in events)
+    assert all(
+        delta.finish_reason and len(delta.token_ids) == len(delta.logprobs) for _, delta in events
+    )
 
 
 def test_a_stop_string_ends_a_completion(make_core: MakeCore) -> None:
