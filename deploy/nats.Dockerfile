@@ -19,5 +19,5 @@ USER burnish
 VOLUME /data
 EXPOSE 4222 8222
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=6 CMD ["healthcheck", "8222"]
+HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=6 CMD ["healthcheck", "8222", "/healthz"]
 ENTRYPOINT ["nats-server", "--config", "/etc/nats.conf"]
