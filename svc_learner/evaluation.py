@@ -46,7 +46,9 @@ class Evaluations:
             self._ended[evaluation.label] = {}
 
     async def start(self, label: str) -> None:
-        """Ask for all held-out rows with the newest published policy."""
+        """Ask for all held-out rows with the newest published policy; without rows, do nothing."""
+        if not self._rows:
+            return
         adapter = self._channel.adapter
         version = adapter.policy_version if adapter else 0
         self.restore([OpenEvaluation(label, version, adapter.name if adapter else "")])

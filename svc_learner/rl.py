@@ -45,7 +45,7 @@ class Draft:
     def metrics(self) -> dict[str, float]:
         judged = len(self.used) + self.unusable
         return {
-            **self.tally.metrics(self.divisor),
+            **self.tally.metrics(max(self.divisor, 1.0)),
             **self.window.metrics(),
             "frac_zero_variance": self.refusals["zero_variance"] / judged,
             "groups/used": float(len(self.used)),
@@ -91,9 +91,15 @@ class RlRun:
         """Take all steps of the stage, or fewer when every row is solved.
 
         Raises:
-            UserError: no group teaches anything any more.
+            UserError: no group teaches anything any more, or there is nothing to replay.
         """
         session = self._session
+        if self._config.sft_replay and not self._demonstrations:
+            raise UserError(
+                "No training row has a completion to replay.",
+                field=f"{self._field}.sft_replay",
+                hint="add a `completion` column to some rows, or set it to 0",
+            )
         await session.say(f"learning from rewards, {self._config.steps} steps")
         await session.start_stage(self._config.learning_rate)
         while session.progress.step < self._config.steps:
@@ -220,7 +226,7 @@ class RlRun:
         session, draft = self._session, self._draft
         if self._replay_due:
             await self._replay()
-        shares = {self._objective.sum_name: 1 / draft.divisor}
+        shares = {self._objective.sum_name: 1 / max(draft.divisor, 1.0)}
         metrics = draft.metrics()
         if draft.replay is not None:
             shares[REPLAY.sum_name] = self._config.sft_replay / draft.replay.tokens
@@ -251,7 +257,7 @@ class RlRun:
             await self._session.say("every row reaches the best reward: nothing is left to learn")
             return
         reasons = ", ".join(
-            f"{count} with {_words(why)}" for why, count in self._barren.most_common(3)
+            f"{count} times {_words(why)}" for why, count in self._barren.most_common(3)
         )
         raise UserError(
             f"The last {progress.barren} groups taught nothing ({reasons}).",
@@ -274,7 +280,7 @@ class RlRun:
 
 def _words(refusal: str) -> str:
     return {
-        "zero_variance": "all completions with the same reward",
-        "no_success": "no completion with the required success",
-        "too_few": "fewer than two completions with a reward",
+        "zero_variance": "all completions had the same reward",
+        "no_success": "no completion had the required success",
+        "too_few": "fewer than two completions had a reward",
     }.get(refusal, refusal)

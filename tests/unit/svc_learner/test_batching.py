@@ -42,7 +42,9 @@ def test_a_group_pays_for_its_prompt_once() -> None:
 
 
 def test_tokens_see_their_prompt_and_their_own_completion_only() -> None:
-    batch = pack([Sample((1, 2), (3, 4, 0)), Sample((1, 2), (5, 6, 0)), Sample((9,), (8, 0))], 99)[0]
+    batch = pack([Sample((1, 2), (3, 4, 0)), Sample((1, 2), (5, 6, 0)), Sample((9,), (8, 0))], 99)[
+        0
+    ]
     visible = batch.visible()
     for row in range(len(batch.tokens)):
         seen = [(int(batch.tree[c]), int(batch.branch[c])) for c in np.flatnonzero(visible[row])]

@@ -41,10 +41,8 @@ def test_paced_groups_are_never_stale_whatever_the_latencies(
     ready: list[int] = []
     step = used = 0
     for _ in range(20_000):
-        for _ in range(
-            pacing.capacity(step=step, used=used, ready=len(ready), running=len(running))
-        ):
-            running.append(step)
+        free = pacing.capacity(step=step, used=used, ready=len(ready), running=len(running))
+        running += [step] * free
         if running:
             version = running.pop(rng.randrange(len(running)) if max_staleness else 0)
             if rng.random() >= useless:
