@@ -141,9 +141,9 @@ def _follow(client: Client, job_id: str, *, as_json: bool) -> None:
             output.print_json_line(_named(watched))
     else:
         progress.follow(client, job, output.console())
-    job = client.jobs.get(job_id)
+    job = client.jobs.wait(job_id)
     if job.state != "succeeded":
-        raise BurnishError(f"Job {job.id} has {job.state}. {job.message}".strip())
+        raise BurnishError(f"{job.id} ended as {job.state}: {job.message}")
 
 
 def _named(watched: WatchedEvent) -> dict[str, object]:

@@ -80,7 +80,7 @@ def follow(client: Client, job: Job, console: Console) -> JobView:
     else:
         for watched in client.jobs.watch(job.id):
             view.fold(watched.event)
-            console.print(Text(f"[{clock(time.time())}] {sentence(watched.event)}"))
+            console.print(Text(f"{_clock(watched.event)}  {sentence(watched.event)}"))
             console.file.flush()
     return view
 
@@ -124,8 +124,8 @@ def sparkline(values: list[float]) -> str:
     return "".join(_BARS[round((value - low) / span * (len(_BARS) - 1))] for value in values)
 
 
-def clock(seconds: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(seconds))
+def _clock(event: JobEvent) -> str:
+    return "" if event.time is None else event.time.astimezone().strftime("%H:%M:%S")
 
 
 def _is_shown(name: str) -> bool:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Self
 
 from burnish.sdk import EvaluatedCompletion, EvaluationCompleted
@@ -14,12 +15,16 @@ STAGES = ("base", "sft", "final")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What one stage of the model answered to one held-out row."""
+    """What one stage of the model answered to one held-out row.
+
+    The figures are means over the row's completions that could be judged; None when none could.
+    """
 
     text: str
+    """The first completion."""
     reward: float | None
     correct: float | None
-    """Score of the headline reward function; None when it could not judge."""
+    """Score of the headline reward function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +81,12 @@ def collect(
     stages = [stage for stage in STAGES if stage in evaluations]
     answers: dict[str, dict[str, Answer]] = {}
     for stage in stages:
+        by_row: dict[str, list[EvaluatedCompletion]] = {}
         for completion in evaluations[stage].completions:
-            subject = subjects.get(completion.row_id) or completion.prompt
-            answers.setdefault(subject, {}).setdefault(stage, _answer(completion, headline))
+            by_row.setdefault(completion.row_id, []).append(completion)
+        for row_id, completions in by_row.items():
+            subject = subjects.get(row_id) or completions[0].prompt
+            answers.setdefault(subject, {})[stage] = _answer(completions, headline)
     return (
         {stage: evaluations[stage].reward_mean for stage in stages},
         {stage: evaluations[stage].score_means.get(headline, 0.0) for stage in stages},
@@ -86,6 +94,17 @@ def collect(
     )
 
 
-def _answer(completion: EvaluatedCompletion, headline: str) -> Answer:
-    scores = {score.name: score.value for score in completion.scores}
-    return Answer(completion.completion.strip(), completion.reward, scores.get(headline))
+def _answer(completions: Sequence[EvaluatedCompletion], headline: str) -> Answer:
+    rewards = [completion.reward for completion in completions]
+    scores = [
+        score.value
+        for completion in completions
+        for score in completion.scores
+        if score.name == headline
+    ]
+    return Answer(completions[0].completion.strip(), _mean(rewards), _mean(scores))
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    judged = [value for value in values if value is not None]
+    return fmean(judged) if judged else None

@@ -85,7 +85,7 @@ def _run_job(
         with contextlib.suppress(BurnishError):
             client.jobs.cancel(job.id)
         raise
-    _require_success(client.jobs.get(job.id))
+    _require_success(client.jobs.wait(job.id))
     names = [reward.name for reward in prepared.spec.rewards]
     headline = _HEADLINE if _HEADLINE in names else names[0]
     heldout, correct, rows = collect(view.evaluations, headline, prepared.subjects)
@@ -104,7 +104,7 @@ def _run_job(
 
 def _require_success(job: Job) -> None:
     if job.state != "succeeded":
-        raise BurnishError(f"The job has {job.state}: {job.message}")
+        raise BurnishError(f"{job.id} ended as {job.state}: {job.message}")
 
 
 def _wait_for_interrupt() -> None:

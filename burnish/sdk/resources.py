@@ -41,6 +41,7 @@ _PAGE_SIZE = 200
 _TEST_SECONDS = 300.0
 _RECONNECT_SECONDS = 60.0
 _REPLAY_IDLE_SECONDS = 1.5
+_SETTLE_SECONDS = 30.0
 
 
 class Files:
@@ -199,10 +200,19 @@ class Jobs:
         return tuple(filter(None, map(codec.decode_event, replies)))
 
     def wait(self, job_id: str) -> Job:
-        """Return when the job has ended."""
+        """The job when it has ended.
+
+        Raises:
+            UnavailableError: Its last event is out, but the gateway does not come to show it.
+        """
         for _ in self.watch(job_id):
             pass
-        return self.get(job_id)
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while not (job := self.get(job_id)).finished:
+            if time.monotonic() > deadline:
+                raise UnavailableError(f"The gateway does not show how {job_id} ended.")
+            time.sleep(0.1)
+        return job
 
     def completions(self, job_id: str, *, limit: int = 50) -> tuple[Completion, ...]:
         """The newest `limit` completions with their scores."""

@@ -25,6 +25,7 @@ from burnish.supervisor.rundir import RunDir, State
 SERVICES = ("gateway", "rollout", "reward", "learner", "serve")
 NATS = "nats"
 
+_STATUS_SECONDS = 10.0
 _MAX_FAILURES = 3
 """Ends in a row before a service that was never ready makes the start fail."""
 
@@ -236,6 +237,18 @@ class Platform:
             command = (sys.executable, "-m", f"svc_{name}")
             self._launch(Program(name, command, env, self.directory.log(name)))
         self._wait_until_ready(time.monotonic() + self._start_timeout)
+        if {"gateway", "serve"} <= set(self._services):
+            self._wait_until_models_are_listed()
+
+    def _wait_until_models_are_listed(self) -> None:
+        """The engine's status travels over the bus: soon after it is ready the gateway knows."""
+        deadline = time.monotonic() + _STATUS_SECONDS
+        with Client(self.grpc_address) as client:
+            while time.monotonic() < deadline:
+                with contextlib.suppress(BurnishError):
+                    if client.models.list():
+                        return
+                time.sleep(0.2)
 
     def _service_env(self) -> dict[str, str]:
         return {
