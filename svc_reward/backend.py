@@ -1,8 +1,8 @@
 """What a place that lanes run in has to offer."""
 
+import contextlib
 import socket
 import time
-from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
@@ -89,7 +89,6 @@ class SocketStream:
 
     def __init__(self, connection: socket.socket) -> None:
         self._socket = connection
-        self._log: deque[bytes] = deque()
 
     def send(self, data: bytes, deadline: float) -> None:
         self._wait(deadline)
@@ -124,7 +123,13 @@ class SocketStream:
         left = deadline - time.monotonic()
         if left <= 0:
             raise LaneLate
-        self._socket.settimeout(left)
+        try:
+            self._socket.settimeout(left)
+        except OSError as error:
+            raise LaneLost("closed") from error
 
     def close(self) -> None:
+        # Wakes a thread that waits in `receive`; closing alone would not.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()

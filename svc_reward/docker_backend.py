@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 API_SECONDS = 60
+DEFAULT_HOST = "unix:///var/run/docker.sock"
 SCRATCH = "/tmp"  # noqa: S108 - a tmpfs of the container's own
 PACKAGES = "/opt/site-packages"
 OWNER = "burnish.lane.owner"
@@ -233,7 +234,7 @@ class DockerLane:
 
 
 def _connect() -> tuple["docker.DockerClient", dict[str, Any]]:
-    where = os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")
+    where = os.environ.get("DOCKER_HOST") or DEFAULT_HOST
     try:
         import docker  # noqa: PLC0415 - an optional dependency
     except ImportError:
@@ -241,6 +242,7 @@ def _connect() -> tuple["docker.DockerClient", dict[str, Any]]:
             "the docker package is not installed: `pip install 'burnish[reward]'`"
         ) from None
     try:
+        _knock(where)
         client = docker.from_env(timeout=API_SECONDS)
         return client, dict(client.info())
     except Exception as error:
@@ -248,6 +250,14 @@ def _connect() -> tuple["docker.DockerClient", dict[str, Any]]:
             f"no Docker Engine answers at {where}: start one, point DOCKER_HOST to one, or set "
             "BURNISH_SANDBOX=process for development"
         ) from error
+
+
+def _knock(where: str) -> None:
+    """Raise OSError if nothing listens: the SDK would leave a socket open on its way out."""
+    scheme, _, path = where.partition("://")
+    if scheme == "unix":
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(path)
 
 
 def _check(info: Mapping[str, Any]) -> None:

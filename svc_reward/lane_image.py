@@ -17,7 +17,16 @@ if TYPE_CHECKING:
 REPOSITORY = "burnish-lane-local"
 LANE_PATH = "/opt/lane"
 """Where every lane image, prebuilt or not, keeps the lane package."""
-_EMPTY = ("tmp", "proc", "dev", "sys", "etc", "opt/site-packages")
+_FOLDERS = {
+    "opt": 0o755,
+    "opt/site-packages": 0o755,
+    "proc": 0o755,
+    "dev": 0o755,
+    "sys": 0o755,
+    "etc": 0o755,
+    # Some engines give a tmpfs the mode of the folder that it covers.
+    "tmp": 0o1777,
+}
 
 
 def ensure(client: "docker.DockerClient", interpreter: Interpreter) -> str:
@@ -46,7 +55,7 @@ def _files(interpreter: Interpreter) -> Iterator[tuple[Path, str]]:
 
 
 def _digest(files: list[tuple[Path, str]]) -> str:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(repr(_FOLDERS).encode())
     for path, name in files:
         # Our own files change under development without changing their size.
         mark = path.read_bytes() if name.startswith(LANE_PATH) else str(path.stat().st_size)
@@ -64,15 +73,14 @@ def _build(client: "docker.DockerClient", name: str, files: list[tuple[Path, str
 
 
 def _write(archive: tarfile.TarFile, files: list[tuple[Path, str]]) -> None:
-    folders: set[str] = set()
-    for _, name in files:
-        folders.update(str(parent)[1:] for parent in Path(name).parents if str(parent) != "/")
-    for folder in sorted({*folders, *_EMPTY, "opt"}):
-        entry = tarfile.TarInfo(folder)
-        entry.type = tarfile.DIRTYPE
-        # Readable whatever the folder is on this machine: a home directory often is not.
-        entry.mode = 0o755
-        archive.addfile(entry)
+    # Open to all, whatever the folder is on this machine: a home directory often is not.
+    above = {str(parent)[1:]: 0o755 for _, name in files for parent in Path(name).parents}
+    for folder, mode in sorted((above | _FOLDERS).items()):
+        if folder:
+            entry = tarfile.TarInfo(folder)
+            entry.type = tarfile.DIRTYPE
+            entry.mode = mode
+            archive.addfile(entry)
     for path, name in files:
         entry = tarfile.TarInfo(name[1:])
         data = path.read_bytes()

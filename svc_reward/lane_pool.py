@@ -20,6 +20,7 @@ T = TypeVar("T")
 
 RETRIES = 2
 """How often a job whose lane failed gets another lane."""
+CLOSING = "the reward service is shutting down"
 
 
 class LanePool:
@@ -34,17 +35,18 @@ class LanePool:
         self._backend = backend
         self._settings = settings
         self._running = asyncio.Semaphore(settings.reward_lanes)
+        self._lanes: set[WarmLane] = set()
+        self._starting = 0
         # Least recently used first.
         self._idle: list[WarmLane] = []
-        self._count = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[object]] = set()
         self._threads = ThreadPoolExecutor(2 * settings.reward_lanes + 2, "lane")
         self._closed = False
 
     @property
     def lanes(self) -> int:
         """Lanes that are warm, or becoming so."""
-        return self._count
+        return len(self._lanes) + self._starting
 
     async def warm(self, lane_class: LaneClass, lanes: int) -> None:
         """Start lanes before they are needed.
@@ -58,30 +60,35 @@ class LanePool:
     async def evaluate(self, lane_class: LaneClass, payload: bytes) -> Outcome:
         """Run one job; infrastructure faults are retried on other lanes. Never raises."""
         async with self._running:
-            result = await self._attempt(lane_class, payload)
+            result = await self._shielded(lane_class, payload)
             for _ in range(RETRIES):
                 if not result.infrastructure or self._closed:
                     break
                 log.warning("lane.retry", status=result.status.name, reason=result.message)
-                result = await self._attempt(lane_class, payload)
+                result = await self._shielded(lane_class, payload)
+            if result.infrastructure and self._closed:
+                return outcome.unavailable(CLOSING)
             return result
 
     async def close(self) -> None:
+        """End all lanes, busy ones too; whoever waits for them hears of an infrastructure fault."""
         self._closed = True
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        idle, self._idle = self._idle, []
-        await asyncio.gather(*(self._discard(lane) for lane in idle))
+        self._idle.clear()
+        await asyncio.gather(*(self._discard(lane) for lane in list(self._lanes)))
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
         self._threads.shutdown(wait=False)
+
+    async def _shielded(self, lane_class: LaneClass, payload: bytes) -> Outcome:
+        """An attempt that ends by itself: a cancelled caller must not leave a lane in limbo."""
+        return await asyncio.shield(self._spawn(self._attempt(lane_class, payload)))
 
     async def _attempt(self, lane_class: LaneClass, payload: bytes) -> Outcome:
         try:
             lane = await self._acquire(lane_class)
         except SandboxError as error:
             return outcome.unavailable(str(error))
-        # A cancelled caller must not leave a lane in limbo: the use ends by itself.
-        return await asyncio.shield(asyncio.create_task(self._use(lane, payload)))
+        return await self._use(lane, payload)
 
     async def _use(self, lane: WarmLane, payload: bytes) -> Outcome:
         limits = self._settings.limits(packages=lane.lane_class.packages)
@@ -95,7 +102,7 @@ class LanePool:
             if lane.lane_class == lane_class:
                 self._idle.remove(lane)
                 return lane
-        while self._idle and self._count >= 2 * self._settings.reward_lanes:
+        while self._idle and self.lanes >= 2 * self._settings.reward_lanes:
             await self._discard(self._idle.pop(0))
         return await self._launch(lane_class)
 
@@ -114,26 +121,28 @@ class LanePool:
             self._idle.append(await self._launch(lane.lane_class))
 
     async def _launch(self, lane_class: LaneClass) -> WarmLane:
-        self._count += 1
+        self._starting += 1
         try:
             lane = await self._in_thread(WarmLane.start, self._backend, lane_class)
-        except BaseException:
-            self._count -= 1
-            raise
+        finally:
+            self._starting -= 1
+        self._lanes.add(lane)
         if self._closed:
             await self._discard(lane)
-            raise SandboxError("the reward service is shutting down")
+            raise SandboxError(CLOSING)
         return lane
 
     async def _discard(self, lane: WarmLane) -> None:
-        self._count -= 1
-        await self._in_thread(lane.close)
+        if lane in self._lanes:
+            self._lanes.remove(lane)
+            await self._in_thread(lane.close)
 
     async def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: function(*args, **kwargs))
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, T]) -> asyncio.Task[T]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

@@ -149,6 +149,7 @@ class ProcessLane:
         self._strays = range(lane.first_uid, lane.first_uid + lane.uids)
         self._private_pids = lane.private_pids
         self._killed = threading.Lock()
+        self._last_words = ""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the lane
         ours, theirs = socket.socketpair()
         pipe = theirs.fileno()
@@ -177,6 +178,8 @@ class ProcessLane:
         return self._stream.receive(count, deadline)
 
     def log(self) -> str:
+        if self._errors.closed:
+            return self._last_words
         size = self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, size - LOG_BYTES))
         return self._errors.read().decode(errors="backslashreplace")
@@ -187,6 +190,7 @@ class ProcessLane:
         self._process.kill()
         self._process.wait()
         self._stream.close()
+        self._last_words = self.log()
         self._errors.close()
         if self._block is not None and not self._private_pids:
             _kill_uids(self._strays)
