@@ -40,11 +40,6 @@ class AdapterSource:
     rank: int
     blob: common_pb2.ObjectRef
 
-    @property
-    def key(self) -> str:
-        """Its name in the engine: never the same for other weights."""
-        return f"{self.name}@{self.blob.sha256[:16]}"
-
 
 class Adapters:
     """Loads each adapter once, however many requests ask at the same time."""
@@ -65,6 +60,7 @@ class Adapters:
         self._base_model = base_model
         self._max_rank = max_rank
         self._residency = Residency(capacity)
+        self._digests: dict[str, str] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
 
     @property
@@ -73,29 +69,34 @@ class Adapters:
 
     @contextlib.asynccontextmanager
     async def lease(self, source: AdapterSource) -> AsyncIterator[str]:
-        """The adapter's name in the engine, which keeps it loaded meanwhile.
+        """The adapter's name, which the engine knows and keeps meanwhile.
 
         Raises:
             UserError: It is not an adapter of this base model, or the engine cannot serve it.
             RetryableError: The object store did not deliver it.
         """
-        async with self._locks[source.key]:
+        async with self._locks[source.name]:
             await self._load(source)
-            self._residency.acquire(source.key)
+            self._residency.acquire(source.name)
         try:
-            yield source.key
+            yield source.name
         finally:
-            self._residency.release(source.key)
+            self._residency.release(source.name)
             await self._unload_surplus()
 
     async def prefetch(self, source: AdapterSource) -> None:
         """Load an adapter that will be asked for soon."""
-        async with self._locks[source.key]:
+        async with self._locks[source.name]:
             await self._load(source)
         await self._unload_surplus()
 
     async def _load(self, source: AdapterSource) -> None:
-        if source.key in self._residency:
+        if source.name in self._residency:
+            if self._digests[source.name] != source.blob.sha256:
+                raise UserError(
+                    f"adapter {source.name} is loaded with other weights: names are never reused",
+                    field="adapter.blob",
+                )
             return
         if source.base_model != self._base_model:
             raise UserError(
@@ -104,8 +105,9 @@ class Adapters:
             )
         began = time.monotonic()
         path = await self._on_disk(source)
-        await self._engine.load_adapter(source.key, path)
-        self._residency.add(source.key)
+        await self._engine.load_adapter(source.name, path)
+        self._residency.add(source.name)
+        self._digests[source.name] = source.blob.sha256
         log.info("adapter.loaded", adapter=source.name, seconds=round(time.monotonic() - began, 3))
 
     async def _on_disk(self, source: AdapterSource) -> Path:
@@ -134,6 +136,7 @@ class Adapters:
                 if key not in self._residency.surplus():
                     continue
                 self._residency.remove(key)
+                del self._digests[key]
                 await self._engine.unload_adapter(key)
             log.info("adapter.unloaded", adapter=key)
         if surplus:

@@ -180,9 +180,10 @@ class EngineCore:
             for cohort in request.cohorts
             for row in cohort.rows
         ]
-        for index in range(request.ticket.started, request.ticket.n):
-            events.append((request_id, TokenDelta(index, (), (), FinishReason.CANCELLED)))
-        return events
+        return events + [
+            (request_id, TokenDelta(index, (), (), FinishReason.CANCELLED))
+            for index in range(request.ticket.started, request.ticket.n)
+        ]
 
     def cancel_all(self) -> list[Event]:
         return [event for request_id in list(self._requests) for event in self.cancel(request_id)]

@@ -128,7 +128,9 @@ class Reference:
         torch.manual_seed(seed)
         model = get_peft_model(
             self._load(),
-            LoraConfig(r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM"),
+            LoraConfig(
+                r=rank, lora_alpha=2 * rank, target_modules="all-linear", task_type="CAUSAL_LM"
+            ),
         )
         for name, parameter in model.named_parameters():
             if "lora_B" in name:
@@ -172,5 +174,10 @@ async def upload(bus: Bus, name: str, folder: Path, rank: int = 8) -> common_pb2
     blob = await bus.blobs.put(topology.OBJECTS_ADAPTERS, name.replace(":", "."), data)
     assert blob.sha256 == hashlib.sha256(data).hexdigest()
     return common_pb2.AdapterRef(
-        name=name, base_model=BASE, job_id=name.split(":")[0], policy_version=1, blob=blob, rank=rank
+        name=name,
+        base_model=BASE,
+        job_id=name.partition(":")[0],
+        policy_version=1,
+        blob=blob,
+        rank=rank,
     )
