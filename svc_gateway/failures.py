@@ -36,6 +36,7 @@ class Kind:
 
 INVALID = Kind(grpc.StatusCode.INVALID_ARGUMENT, 400, "invalid_request_error")
 NOT_FOUND = Kind(grpc.StatusCode.NOT_FOUND, 404, "invalid_request_error")
+FORBIDDEN = Kind(grpc.StatusCode.PERMISSION_DENIED, 403, "permission_error")
 CONFLICT = Kind(grpc.StatusCode.ABORTED, 409, "conflict_error")
 UNAVAILABLE = Kind(grpc.StatusCode.UNAVAILABLE, 503, "service_unavailable_error")
 INTERNAL = Kind(grpc.StatusCode.INTERNAL, 500, "server_error")

@@ -1,5 +1,6 @@
 """What can answer a chat: base models that are being served, and adapters on them."""
 
+import asyncio
 import difflib
 from dataclasses import dataclass
 
@@ -57,11 +58,10 @@ class Models:
 
     async def adapters(self, job_id: str = "") -> list[AdapterRef]:
         """All adapters (of a job), by job and version."""
-        found = [
-            adapter
-            for key, adapter in await self._store.adapters.items()
-            if not job_id or key.startswith(f"{job_id}.")
-        ]
+        keys = await self._store.adapters.keys()
+        wanted = [key for key in keys if not job_id or key.startswith(f"{job_id}.")]
+        hits = await asyncio.gather(*(self._store.adapters.get(key) for key in wanted))
+        found = [hit[0] for hit in hits if hit is not None]
         return sorted(found, key=lambda adapter: (adapter.job_id, adapter.policy_version))
 
     async def adapter(self, name: str) -> AdapterRef:
@@ -104,13 +104,21 @@ class Models:
 
     async def _adapter(self, name: str) -> AdapterRef | None:
         if name.endswith(LATEST):
-            of_job = await self.adapters(name.removesuffix(LATEST))
-            return of_job[-1] if of_job else None
-        key = topology.adapter_key(name)
-        if ":" not in name or not _is_key(key):
+            prefix = f"{name.removesuffix(LATEST)}."
+            keys = [key for key in await self._store.adapters.keys() if key.startswith(prefix)]
+            key = max(keys, key=version_of, default="")
+        else:
+            key = topology.adapter_key(name) if ":" in name else ""
+        if not _is_key(key):
             return None
         found = await self._store.adapters.get(key)
         return found[0] if found else None
+
+
+def version_of(key: str) -> int:
+    """The k of an adapter's key `<job>.v<k>`."""
+    digits = key.rpartition(".v")[2]
+    return int(digits) if digits.isdecimal() else 0
 
 
 def _is_key(key: str) -> bool:

@@ -19,8 +19,14 @@ from burnish.spec import JobSpec
 from svc_gateway.rpc.servicers import UseCases
 from svc_gateway.web import events, files, openai, transcode
 from svc_gateway.web.errors import on_error, on_http_error
+from svc_gateway.web.origin import SameOrigin
 
 CONSOLE = Path(__file__).parent.parent / "console"
+PAGE_HEADERS = {
+    "cache-control": "no-cache",
+    # What models and reward functions write is shown as text; this is the second lock.
+    "content-security-policy": "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'",
+}
 ERRORS: dict[int | type[Exception], Callable[..., object]] = {
     HTTPException: on_http_error,
     BurnishError: on_error,
@@ -41,7 +47,7 @@ def create_app(use: UseCases, servicers: dict[str, object], ready: Callable[[], 
             *_probes(ready),
             *_console(),
         ],
-        middleware=[Middleware(GZipMiddleware, minimum_size=2048)],
+        middleware=[Middleware(SameOrigin), Middleware(GZipMiddleware, minimum_size=2048)],
         exception_handlers=ERRORS,  # type: ignore[arg-type]
     )
 
@@ -66,7 +72,7 @@ def _probes(ready: Callable[[], bool]) -> list[Route]:
 
 def _console() -> list[Route | Mount]:
     async def index(_request: Request) -> Response:
-        return FileResponse(CONSOLE / "index.html", headers={"cache-control": "no-cache"})
+        return FileResponse(CONSOLE / "index.html", headers=PAGE_HEADERS)
 
     async def spec(request: Request) -> Response:
         """A job in YAML as the form's JSON."""

@@ -25,10 +25,10 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     """Unknown paths and methods."""
     if not isinstance(error, HTTPException):
         raise TypeError(error)
-    known = error.status_code == 404
+    unknown = error.status_code == 404
     failure = Failure(
-        NOT_FOUND if known else INVALID,
-        f"there is nothing at {request.method} {request.url.path}" if known else error.detail,
+        NOT_FOUND if unknown else INVALID,
+        f"There is nothing at {request.method} {request.url.path}." if unknown else error.detail,
     )
     response = response_of(failure)
     response.status_code = error.status_code

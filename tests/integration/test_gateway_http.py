@@ -207,6 +207,15 @@ async def test_unary_methods_are_json_and_protobuf(there: World, http: httpx.Asy
     assert (await http.post("/burnish.v1.JobsService/WatchJob", json={})).status_code == 404
 
 
+async def test_pages_of_other_sites_have_no_say(http: httpx.AsyncClient) -> None:
+    method = "/burnish.v1.RewardsService/CreateReward"
+    reward = {"name": "exact", "source": SOURCE}
+    foreign = await http.post(method, json=reward, headers={"origin": "https://example.com"})
+    assert foreign.status_code == 403
+    own = await http.post(method, json=reward, headers={"origin": str(http.base_url).rstrip("/")})
+    assert own.status_code == 200
+
+
 async def test_a_job_in_yaml_fills_the_form(http: httpx.AsyncClient) -> None:
     text = "training_file: rows.jsonl\nstages:\n  - sft: {epochs: 3}\n"
     filled = await http.post("/console/spec", content=text)
@@ -228,7 +237,7 @@ async def test_probes_console_and_unknown_paths(http: httpx.AsyncClient) -> None
         assert (await http.get(f"/{path}")).status_code == 200
     nothing = await http.get("/v2/jobs")
     assert nothing.status_code == 404
-    assert nothing.json()["error"]["message"] == "there is nothing at GET /v2/jobs"
+    assert nothing.json()["error"]["message"] == "There is nothing at GET /v2/jobs."
 
 
 def start(command: tuple[str, ...]) -> subprocess.Popen[bytes]:

@@ -49,7 +49,7 @@ class Page {
       loss: chart({ id: "chart-loss", title: "Loss", digits: 3 }),
       speed: chart({ id: "chart-speed", title: "Tokens per second", digits: 0 }),
       length: chart({ id: "chart-length", title: "Completion length", digits: 0, waiting: "Lengths appear with the first RL step" }),
-      spread: chart({ id: "chart-spread", title: "Reward spread within groups", digits: 3, waiting: "Appears with the first RL step" }),
+      spread: chart({ id: "chart-spread", title: "Reward deviation", digits: 3, waiting: "Appears with the first RL step" }),
     };
     this.heldOut = h("div", { id: "held-out" });
     this.completions = h("div", { id: "completions" });
@@ -131,7 +131,7 @@ class Page {
     this.drawProgress(over);
     this.drawTiles();
     this.drawCharts();
-    if (stateOf(job) === "failed") showError(this.problem, new Error(job.message || "The job failed."));
+    if (stateOf(job) === "failed") showError(this.problem, new Error(sentence(job.message) || "The job failed."));
   }
 
   drawProgress(over) {
@@ -140,7 +140,7 @@ class Page {
     const total = Number(job.totalSteps ?? 0);
     const done = stateOf(job) === "succeeded" ? 100 : total ? (100 * step) / total : 0;
     this.progress.replaceChildren(
-      h("div", { class: "line" }, h("span", { id: "job-message" }, stateOf(job) === "failed" ? "" : job.message || (over ? "" : "Waiting for a learner")),
+      h("div", { class: "line" }, h("span", { id: "job-message" }, stateOf(job) === "failed" ? "" : sentence(job.message) || (over ? "" : "Waiting for a learner")),
         h("span", { class: "num", id: "job-step" }, total ? `Step ${step} of ${total}` : "")),
       h("div", { class: `bar${over ? " done" : ""}`, role: "progressbar", "aria-label": "Progress", "aria-valuenow": done.toFixed(0), "aria-valuemin": "0", "aria-valuemax": "100" },
         h("i", { style: `width:${done}%` })));
@@ -210,6 +210,8 @@ class Page {
     Object.values(this.charts).forEach((one) => one.destroy());
   }
 }
+
+const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) : "");
 
 function select(completions, { purpose, order }) {
   const kept = completions.filter((one) => purpose === "all" || one.purpose === purpose);
