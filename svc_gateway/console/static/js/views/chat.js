@@ -43,7 +43,7 @@ export async function render(root, { query }) {
     }
   });
   root.append(
-    h("div", { class: "head" }, h("div", {}, h("h1", {}, "Chat"), h("p", {}, "Base and tuned model answer the same message. 0 is greedy; a tuned model is there from its first published step."))),
+    h("div", { class: "head" }, h("div", {}, h("h1", {}, "Chat"), h("p", {}, "Base and tuned model answer the same message. A tuned model is here from its first step on, while its job still runs."))),
     problem, models.length ? "" : note("warn", "No model is being served. Start a serve instance, then reload this page."),
     h("div", { class: "chat" }, h("div", { class: "sides" }, sides.map((side) => side.element)), form));
   return () => abort.abort();
