@@ -14,7 +14,7 @@ RUN python /build/install.py --layer triton numpy triton
 FROM ${PYTHON_IMAGE}
 COPY --from=build /opt/torch /opt/torch
 COPY --from=build /opt/triton /opt/triton
-RUN printf '/opt/torch\n/opt/triton\n' > "$(python -c 'import site; print(site.getsitepackages()[0])')/layers.pth"
+RUN printf '/opt/torch\n/opt/triton\n' > "$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/layers.pth"
 COPY svc_reward/lane /opt/lane
 RUN python -m compileall -q /opt/lane
 ENV TRITON_INTERPRET=1 OMP_NUM_THREADS=1

@@ -30,5 +30,5 @@ USER burnish
 VOLUME /data
 EXPOSE 8081
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=5s --timeout=5s --start-period=60s --retries=6 CMD ["healthcheck"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["healthcheck"]
 ENTRYPOINT ["python", "-m", "svc_serve"]
