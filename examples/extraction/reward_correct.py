@@ -11,7 +11,7 @@ def reward(prompt: str, completion: str, example: dict[str, str]) -> float:
     start = completion.find("{")
     try:
         answer, _ = json.JSONDecoder().raw_decode(completion, max(start, 0))
-    except ValueError:
+    except (ValueError, RecursionError):
         return 0.0
     if not isinstance(answer, dict):
         return 0.0
