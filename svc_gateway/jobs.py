@@ -67,7 +67,8 @@ class Jobs:
             except ConflictError:
                 log.info("job.created_twice", job=job_id)
         # Also when it existed: the first try may have died between the two writes.
-        await self._request(job_id)
+        if await self._store.runs.get(job_id) is None:
+            await self._request(job_id)
         return await self.get(job_id)
 
     async def _checked(self, message: job_pb2.JobSpec) -> job_pb2.JobSpec:
