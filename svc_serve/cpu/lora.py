@@ -108,8 +108,8 @@ def load(
         for name, tensor in load_file(folder / "adapter_model.safetensors").items()
     }
 
-    def pair(layer: int, module: str, parts: dict[str, int]) -> Pair | None:
-        fused = _fuse(tensors, f"{layer}.{module}", parts, scale)
+    def pair(layer: int, module: str, parts: dict[str, int], width: int) -> Pair | None:
+        fused = _fuse(tensors, f"{layer}.{module}", parts, width, scale)
         return fused and Pair(
             fused.a.to(device=device, dtype=dtype), fused.b.to(device=device, dtype=dtype)
         )
@@ -120,25 +120,26 @@ def load(
         architecture.hidden,
         architecture.intermediate,
     )
-    try:
-        layers = tuple(
-            LoraLayer(
-                qkv=pair(layer, "self_attn", {"q_proj": q, "k_proj": kv, "v_proj": kv}),
-                output=pair(layer, "self_attn", {"o_proj": hidden}),
-                gate_up=pair(layer, "mlp", {"gate_proj": inner, "up_proj": inner}),
-                down=pair(layer, "mlp", {"down_proj": hidden}),
-            )
-            for layer in range(architecture.layers)
+    layers = tuple(
+        LoraLayer(
+            qkv=pair(layer, "self_attn", {"q_proj": q, "k_proj": kv, "v_proj": kv}, hidden),
+            output=pair(layer, "self_attn", {"o_proj": hidden}, q),
+            gate_up=pair(layer, "mlp", {"gate_proj": inner, "up_proj": inner}, hidden),
+            down=pair(layer, "mlp", {"down_proj": hidden}, inner),
         )
-    except RuntimeError as error:  # torch: shapes that do not fit together
-        raise UserError(f"{folder.name} was not trained on this base model: {error}") from error
+        for layer in range(architecture.layers)
+    )
     if tensors:
         raise UserError(f"{folder.name} adapts {next(iter(tensors))!r}, which is not supported")
     return Adapter(rank=rank, layers=layers)
 
 
 def _fuse(
-    tensors: dict[str, torch.Tensor], module: str, parts: dict[str, int], scale: float
+    tensors: dict[str, torch.Tensor],
+    module: str,
+    parts: dict[str, int],
+    in_features: int,
+    scale: float,
 ) -> Pair | None:
     """Take the parts of one fused projection out of `tensors`; None if it has none of them."""
     a_parts, b_parts, offset = [], [], 0
@@ -146,9 +147,10 @@ def _fuse(
         a = tensors.pop(f"{module}.{name}.lora_A.weight", None)
         b = tensors.pop(f"{module}.{name}.lora_B.weight", None)
         if a is not None and b is not None:
-            if b.shape[0] != width:
+            if a.shape != (b.shape[1], in_features) or b.shape[0] != width:
                 raise UserError(
-                    f"{module}.{name} has {b.shape[0]} outputs in the adapter, {width} in the model"
+                    f"the adapter's {module}.{name} maps {a.shape[1]} to {b.shape[0]} features, "
+                    f"the base model's {in_features} to {width}: it was not trained on this base model"
                 )
             a_parts.append(a)
             b_parts.append((offset, b))

@@ -134,7 +134,7 @@ class Reference:
         )
         for name, parameter in model.named_parameters():
             if "lora_B" in name:
-                torch.nn.init.normal_(parameter, std=0.01)
+                torch.nn.init.normal_(parameter, std=0.08)
         model.save_pretrained(folder)
         return folder
 

@@ -205,7 +205,7 @@ async def test_bad_requests_name_the_field(process: ServeProcess) -> None:
 async def test_a_cancelled_request_ends(process: ServeProcess) -> None:
     async with connected(process) as bus:
         work = asyncio.create_task(
-            generate(bus, ask("endless", n=4, max_tokens=1000, temperature=20))
+            generate(bus, ask("endless", n=4, max_tokens=1000, temperature=2))
         )
         await asyncio.sleep(1.0)
         await bus.broadcast(topology.INFER_CANCEL, infer_pb2.CancelGeneration(request_id="endless"))
