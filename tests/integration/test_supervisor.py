@@ -195,3 +195,63 @@ def test_services_run_with_one_thread_and_their_addresses(burnish_up: Platform) 
     environ = Path(f"/proc/{burnish_up.pids['serve']}/environ").read_bytes().split(b"\0")
     assert b"OMP_NUM_THREADS=1" in environ
     assert f"BURNISH_NATS_URL={burnish_up.nats_url}".encode() in environ
+
+
+def burnish(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "burnish", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=280,
+    )
+
+
+def test_ctrl_c_during_the_start_leaves_nothing(tmp_path: Path) -> None:
+    command = (sys.executable, "-m", "burnish", "up", "--dir", str(tmp_path))
+    ports = ("--http-port", "0", "--grpc-port", "0")
+    env = {**os.environ, "BURNISH_SANDBOX": "process"}
+    with subprocess.Popen((*command, *ports), env=env, stdout=subprocess.PIPE) as up:
+        wait_for(lambda: len(pids_of(tmp_path)) == 6, seconds=60)
+        pids = pids_of(tmp_path)
+        up.send_signal(signal.SIGINT)
+        assert up.wait(60) == 130
+    assert not [name for name, pid in pids.items() if is_alive(pid)]
+    assert RunDir(tmp_path).running() is None
+
+
+def pids_of(folder: Path) -> dict[str, int]:
+    state = RunDir(folder).running()
+    return {} if state is None else dict(state.pids)
+
+
+def test_a_detached_start_that_fails_says_why(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        failed = burnish("up", "--detach", "--dir", str(tmp_path), "--http-port", port)
+    assert failed.returncode == 1
+    assert f"Port {port} is used by another program" in failed.stderr
+    assert "Traceback" not in failed.stderr
+
+
+@pytest.mark.model
+def test_up_in_the_background_then_down(tmp_path: Path) -> None:
+    folder = ("--dir", str(tmp_path))
+    up = ("up", "--detach", *folder, "--http-port", "0", "--grpc-port", "0")
+    started = burnish(*up, "--json")
+    assert started.returncode == 0, started.stderr
+    pids = json.loads(started.stdout)["pids"]
+    try:
+        assert all(map(is_alive, pids.values()))
+        again = burnish(*up)
+        assert again.returncode == 1
+        assert "already running" in again.stderr
+        status = json.loads(burnish("status", *folder, "--json").stdout)
+        assert {service["service"] for service in status["services"]} == set(pids) - {"nats"}
+    finally:
+        stopped = burnish("down", *folder)
+    assert stopped.stdout == "Stopped.\n"
+    assert not any(map(is_alive, pids.values()))
+    assert burnish("status", *folder).returncode == 1
