@@ -22,33 +22,41 @@ LABELLED = {
     "torch.square(x) + torch.abs(y)": "out = x * x + tl.abs(y)",
     "torch.square(y) * 0.5 - x": "out = y * y * 0.5 - x",
     "F.silu(x) - y * 2.0": "out = x * tl.sigmoid(x) - y * 2.0",
+    "torch.reciprocal(y) * 2.0 + x": "out = 1.0 / y * 2.0 + x",
     "torch.sigmoid(y) * 3.0 + x": "out = tl.sigmoid(y) * 3.0 + x",
     "torch.exp(x - y) * 2.0": "out = tl.exp(x - y) * 2.0",
-    "torch.abs(y) - torch.sin(x)": "out = tl.abs(y) - tl.sin(x)",
+    "torch.sin(y) - torch.abs(x)": "out = tl.sin(y) - tl.abs(x)",
     "torch.sqrt(torch.abs(y)) * x": "out = tl.sqrt(tl.abs(y)) * x",
-    "torch.sin(y + x) - 1.0": "out = tl.sin(y + x) - 1.0",
     "torch.maximum(torch.exp(y), x)": "out = tl.maximum(tl.exp(y), x)",
     "torch.where(x > 0, x, y * 3.0)": "out = tl.where(x > 0, x, y * 3.0)",
 }
 
-# PyTorch → Triton. The first kind takes any argument, the second repeats its argument.
-UNARY = {
-    "torch.relu({})": "tl.maximum({}, 0.0)",
+Primitives = dict[str, str]
+"""PyTorch -> Triton, as formats of the argument."""
+
+# The same function under another prefix.
+RENAMED: Primitives = {
     "torch.exp({})": "tl.exp({})",
     "torch.sigmoid({})": "tl.sigmoid({})",
     "torch.abs({})": "tl.abs({})",
     "torch.sin({})": "tl.sin({})",
     "torch.cos({})": "tl.cos({})",
     "torch.floor({})": "tl.floor({})",
-    "torch.neg({})": "-({})",
     "torch.log(torch.abs({}))": "tl.log(tl.abs({}))",
     "torch.sqrt(torch.abs({}))": "tl.sqrt(tl.abs({}))",
 }
-REPEATING = {
+# Triton has no such function, and it must be written out.
+WRITTEN_OUT: Primitives = {
+    "torch.relu({})": "tl.maximum({}, 0.0)",
+    "torch.neg({})": "-({})",
+    "torch.reciprocal({})": "1.0 / ({})",
+}
+# The same, with the argument more than once.
+REPEATING: Primitives = {
     "torch.square({0})": "({0} * {0})",
     "F.silu({0})": "({0} * tl.sigmoid({0}))",
 }
-BINARY = {
+EXTREMES = {
     "torch.maximum({}, {})": "tl.maximum({}, {})",
     "torch.minimum({}, {})": "tl.minimum({}, {})",
 }
@@ -60,67 +68,62 @@ Operation = tuple[str, str]
 """(PyTorch expression, body of its kernel)."""
 
 
-def functions_then(rest: str) -> Iterator[Operation]:
-    """`f(a)` followed by `rest`, in which `{b}`, `{op}` and `{c}` stand."""
-    choices = product({**UNARY, **REPEATING}.items(), ARGUMENTS, OPERATORS, CONSTANTS)
+def followed_by(rest: str, primitives: Primitives) -> Iterator[Operation]:
+    """`f(a)`, and then `rest` with `{b}`, `{op}` and `{c}` filled in."""
+    choices = product(primitives.items(), ARGUMENTS, OPERATORS, CONSTANTS)
     for (torch, triton), (a, b), op, c in choices:
         tail = rest.format(b=b, op=op, c=c)
         yield f"{torch.format(a)} {tail}", f"out = {triton.format(a)} {tail}"
 
 
-def of_a_sum_or_product() -> Iterator[Operation]:
-    choices = product(UNARY.items(), ARGUMENTS, OPERATORS, OPERATORS, CONSTANTS)
+def of_two_arguments(primitives: Primitives) -> Iterator[Operation]:
+    choices = product(primitives.items(), ARGUMENTS, OPERATORS, OPERATORS, CONSTANTS)
     for (torch, triton), (a, b), inner, outer, c in choices:
         argument, tail = f"{a} {inner} {b}", f"{outer} {c}"
         yield f"{torch.format(argument)} {tail}", f"out = {triton.format(argument)} {tail}"
 
 
-def two_functions() -> Iterator[Operation]:
-    short = {torch: triton for torch, triton in UNARY.items() if "(torch" not in torch}
-    pairs = product((short | REPEATING).items(), short.items(), ARGUMENTS, OPERATORS)
-    for (torch, triton), (torch_2, triton_2), (a, b), op in pairs:
-        if torch != torch_2:
-            yield (
-                f"{torch.format(a)} {op} {torch_2.format(b)}",
-                f"out = {triton.format(a)} {op} {triton_2.format(b)}",
-            )
-
-
-def extremes() -> Iterator[Operation]:
-    for (torch, triton), (a, b), op, c in product(BINARY.items(), ARGUMENTS, OPERATORS, CONSTANTS):
-        yield f"{torch.format(a, b)} {op} {c}", f"out = {triton.format(a, b)} {op} {c}"
-    for (torch, triton), (torch_2, triton_2), (a, b) in product(
-        BINARY.items(), UNARY.items(), ARGUMENTS
+def two_functions(first: Primitives, second: Primitives) -> Iterator[Operation]:
+    short = {torch: triton for torch, triton in second.items() if "(torch" not in torch}
+    for (f, f_body), (g, g_body), (a, b), op in product(
+        first.items(), short.items(), ARGUMENTS, OPERATORS
     ):
-        if "(torch" not in torch_2:
-            yield (
-                torch.format(torch_2.format(a), b),
-                f"out = {triton.format(triton_2.format(a), b)}",
-            )
+        yield (
+            f"{f.format(a)} {op} {g.format(b)}",
+            f"out = {f_body.format(a)} {op} {g_body.format(b)}",
+        )
 
 
-def choices() -> Iterator[Operation]:
+def extremes(primitives: Primitives) -> Iterator[Operation]:
+    for (m, m_body), (f, f_body), (a, b) in product(
+        EXTREMES.items(), primitives.items(), ARGUMENTS
+    ):
+        yield m.format(f.format(a), b), f"out = {m_body.format(f_body.format(a), b)}"
+
+
+def choices_between() -> Iterator[Operation]:
     for (a, b), limit, op, c in product(ARGUMENTS, ("0", "1", "y"), OPERATORS, CONSTANTS):
         if a != limit:
             arguments = f"{a} > {limit}, {a}, {b} {op} {c}"
             yield f"torch.where({arguments})", f"out = tl.where({arguments})"
 
 
-FORMS = (
-    lambda: functions_then("{op} {b}"),
-    lambda: functions_then("* {c} {op} {b}"),
-    lambda: functions_then("{op} {b} * {c}"),
-    of_a_sum_or_product,
-    two_functions,
-    extremes,
-    choices,
-)
+def forms() -> Iterator[Iterator[Operation]]:
+    for primitives in (RENAMED, WRITTEN_OUT | REPEATING):
+        yield followed_by("{op} {b}", primitives)
+        yield followed_by("* {c} {op} {b}", primitives)
+        yield followed_by("{op} {b} * {c}", primitives)
+        yield two_functions(primitives, RENAMED)
+        yield extremes(primitives)
+    yield of_two_arguments(RENAMED)
+    yield of_two_arguments(WRITTEN_OUT)
+    yield choices_between()
 
 
 def operations() -> list[Operation]:
-    """All that are used, without the labelled ones: the forms take turns, each in random order."""
+    """All that are used beside the labelled ones: the forms take turns, each in random order."""
     rng = random.Random(SEED)
-    decks = [sorted(set(form())) for form in FORMS]
+    decks = [sorted(set(form)) for form in forms()]
     for deck in decks:
         rng.shuffle(deck)
     drawn: dict[str, str] = {}
