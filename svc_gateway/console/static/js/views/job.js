@@ -5,6 +5,7 @@ import { badge, differing, h, isOver, number, plural, score, showError, stateOf,
 import { table as heldOutTable } from "./heldout.js";
 
 const COMPLETIONS_SHOWN = 20;
+const HELD_OUT_SHOWN = 8;
 const COMPLETIONS_READ = 500;
 const REFRESH_MS = 1500;
 
@@ -94,8 +95,14 @@ class Page {
 
   onEvaluation(evaluation) {
     this.evaluations = [...this.evaluations.filter((one) => one.label !== evaluation.label), evaluation];
-    this.heldOut.replaceChildren(heldOutTable(this.evaluations));
+    this.drawHeldOut();
     this.draw();
+  }
+
+  drawHeldOut() {
+    const { element, hidden } = heldOutTable(this.evaluations, this.allHeldOut ? Infinity : HELD_OUT_SHOWN);
+    const all = () => { this.allHeldOut = true; this.drawHeldOut(); };
+    this.heldOut.replaceChildren(element, hidden ? h("div", { class: "more" }, h("button", { class: "btn small", type: "button", id: "all-held-out", onclick: all }, `Show ${hidden} more`)) : "");
   }
 
   async onCancel() {
@@ -225,9 +232,9 @@ function completionsTable(completions) {
   if (!completions.length) return h("div", { class: "empty" }, "Completions appear here as they are scored.");
   const brief = differing(completions.map((one) => one.prompt));
   return h("div", { class: "scroll" }, h("table", { class: "completions stacked" },
-    h("thead", {}, h("tr", {}, ["Step", "Prompt", "Completion", "Scores"].map((name) => h("th", {}, name)))),
+    h("thead", {}, h("tr", {}, ["Policy", "Prompt", "Completion", "Scores"].map((name) => h("th", {}, name)))),
     h("tbody", {}, completions.map((one) => h("tr", { "data-completion": one.completionId },
-      h("td", { class: "step num" }, one.purpose === "PURPOSE_EVALUATION" ? "held-out" : one.step ?? 0),
+      h("td", { class: "step num" }, h("div", {}, `v${one.policyVersion ?? 0}`), one.purpose === "PURPOSE_EVALUATION" ? h("small", {}, "held-out") : ""),
       h("td", { class: "prompt", "data-label": "Prompt" }, h("div", { class: "text muted", title: one.prompt }, brief(one.prompt))),
       h("td", { "data-label": `Completion · ${plural(one.tokens ?? 0, "token")}` }, h("div", { class: "text" }, one.completion || "(empty)")),
       h("td", { class: "scores" }, h("div", { class: "chips" }, scores(one))))))));
