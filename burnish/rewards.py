@@ -76,9 +76,7 @@ def _parse(source: str) -> ast.Module:
             f"the reward source is not valid Python: {where}{error.msg}", field="source"
         ) from None
     except (ValueError, RecursionError, MemoryError) as error:
-        raise UserError(
-            f"the reward source is not valid Python: {error}", field="source"
-        ) from None
+        raise UserError(f"the reward source is not valid Python: {error}", field="source") from None
 
 
 def _entry(tree: ast.Module) -> ast.FunctionDef:

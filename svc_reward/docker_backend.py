@@ -38,6 +38,7 @@ OWNER = "burnish.lane.owner"
 HOST = "burnish.lane.host"
 _HEADER = struct.Struct(">BxxxI")
 _STDOUT = 1
+_ATTACH = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
 _REQUIRED = {
     "MemoryLimit": "memory",
     "PidsLimit": "process",
@@ -64,7 +65,7 @@ class DockerBackend:
         try:
             _check(info)
             self._remove_orphans()
-            self._image = settings.lane_image or lane_image.ensure(self._client, interpreter())
+            self._image = settings.lane_image or self._build()
             self._digest = self._image_id()
         except SandboxError:
             self.close()
@@ -86,11 +87,9 @@ class DockerBackend:
         block = uid_blocks.lease()
         container: Container | None = None
         try:
-            container = self._client.containers.create(**self._options(lane_class, block.first))
+            container = self._create(lane_class, block.first)
             # Before the start, or what the lane says first is lost.
-            stream = container.attach_socket(
-                params={"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-            )
+            stream = container.attach_socket(params=_ATTACH)
             container.start()
         except Exception as error:
             if container is not None:
@@ -103,6 +102,19 @@ class DockerBackend:
         with contextlib.suppress(Exception):
             self._client.close()
         self._alive.close()
+
+    def _create(self, lane_class: LaneClass, first_uid: int) -> "Container":
+        import docker.errors  # noqa: PLC0415
+
+        try:
+            return self._client.containers.create(**self._options(lane_class, first_uid))
+        except docker.errors.ImageNotFound:
+            # Somebody pruned it. A prebuilt one is not ours to make.
+            self._image = self._settings.lane_image or self._build()
+            return self._client.containers.create(**self._options(lane_class, first_uid))
+
+    def _build(self) -> str:
+        return lane_image.ensure(self._client, interpreter())
 
     def _options(self, lane_class: LaneClass, first_uid: int) -> dict[str, Any]:
         from docker.types import LogConfig, Mount, Ulimit  # noqa: PLC0415

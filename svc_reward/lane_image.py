@@ -1,5 +1,6 @@
 """A lane image made from the running interpreter: no registry, no shell, no set-uid file."""
 
+import contextlib
 import hashlib
 import io
 import tarfile
@@ -39,7 +40,17 @@ def ensure(client: "docker.DockerClient", interpreter: Interpreter) -> str:
         client.images.get(name)
     except docker.errors.ImageNotFound:
         _build(client, name, files)
+        _forget_others(client, name)
     return name
+
+
+def _forget_others(client: "docker.DockerClient", name: str) -> None:
+    """Remove images of other interpreters and lane programs, unless lanes still run on them."""
+    for image in client.images.list(REPOSITORY):
+        for tag in image.tags:
+            if tag != name:
+                with contextlib.suppress(Exception):
+                    client.images.remove(tag)
 
 
 def _files(interpreter: Interpreter) -> Iterator[tuple[Path, str]]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from svc_reward.lane.wire import (
     INFRASTRUCTURE,
     MAX_SCORE,
+    MAX_STDOUT,
     Result,
     Status,
     WireError,
@@ -67,10 +68,15 @@ def from_result(result: Result, sequence: int) -> Outcome:
         status=status,
         value=result.value if status is Status.OK else None,
         message=printable(message),
-        stdout=printable(result.stdout),
+        stdout=_capped(printable(result.stdout)),
         seconds=result.seconds,
         cpu_ms=result.cpu * 1000,
     )
+
+
+def _capped(text: str) -> str:
+    """Escapes are longer than what they stand for."""
+    return text if len(text) <= 2 * MAX_STDOUT else text[: 2 * MAX_STDOUT] + "…"
 
 
 def late(seconds: float) -> Outcome:

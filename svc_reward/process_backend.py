@@ -93,6 +93,7 @@ class ProcessBackend:
         try:
             return ProcessLane(lane, block, scratch)
         except OSError as error:
+            shutil.rmtree(scratch, ignore_errors=True)
             if block is not None:
                 block.close()
             raise SandboxError(f"a lane process did not start: {error}") from error

@@ -46,6 +46,7 @@ def run(pipes: Pipes, uid: int, limits: Limits, confinement: Confinement) -> NoR
         payload = _read_all(JOB)
         os.close(JOB)
         runner.line_buffered_output()
+        runner.reseed()
         record = runner.judge(payload)
         _flush()
         _write_all(RESULT, record.pack())

@@ -156,6 +156,19 @@ def _advice(error: BaseException) -> str:
     return ""
 
 
+def reseed() -> None:
+    """Give generators a state of their own.
+
+    Children inherit the zygote's: every evaluation would draw the same "random" inputs, which a
+    policy learns. Python's own generator sees to this by itself.
+    """
+    seed = int.from_bytes(os.urandom(4), "big")
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed(seed)
+    if (torch := sys.modules.get("torch")) is not None:
+        torch.random.default_generator.manual_seed(seed)
+
+
 def line_buffered_output() -> None:
     """Give `print` the lane's pipe, so that what was printed before a crash is kept."""
     for name in ("stdout", "stderr"):

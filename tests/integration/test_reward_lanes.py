@@ -318,6 +318,30 @@ def test_the_self_check_finds_nothing(backend: Backend) -> None:
         lane.close()
 
 
+DRAWS = """
+import random
+import numpy
+import torch
+
+def reward(prompt, completion, example):
+    print(random.random(), numpy.random.random(), torch.rand(()).item())
+    return 1
+"""
+
+
+def test_each_evaluation_draws_its_own_random_numbers(backend: Backend) -> None:
+    pytest.importorskip("torch")
+    function = Function.parse("r", "", DRAWS)
+    lane = WarmLane.start(backend, function.lane_class)
+    try:
+        limits = RewardSettings().limits(packages=True)
+        results = [lane.evaluate(payload(function, Case("", "")), limits) for _ in range(3)]
+    finally:
+        lane.close()
+    columns = zip(*(result.stdout.split() for result in results), strict=True)
+    assert [len(set(column)) for column in columns] == [3, 3, 3], results
+
+
 TRITON = """
 import torch
 import triton

@@ -93,10 +93,14 @@ def living(backend: Backend) -> set[str]:
     if isinstance(backend, DockerBackend):
         found = backend._client.containers.list(all=True, filters={"label": OWNER})
         return {container.id for container in found}
-    states = (Path("/proc") / pid / "status" for pid in os.listdir("/proc") if pid.isdigit())
-    return {
-        path.parent.name for path in states if path.exists() and "State:\tZ" not in path.read_text()
-    }
+    return {path.name for path in Path("/proc").iterdir() if path.name.isdigit() and runs(path)}
+
+
+def runs(process: Path) -> bool:
+    try:
+        return "State:\tZ" not in (process / "status").read_text()
+    except OSError:
+        return False
 
 
 @pytest.mark.docker
