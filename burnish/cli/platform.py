@@ -89,11 +89,12 @@ def status(directory: Directory = DEFAULT_DIR, *, json: output.Json = False) -> 
         output.print_json({"running": True, **output.plain(state), "services": services})
         return
     _show_state(state, as_json=False)
+    doing = {service.service: service.activity for service in services}
     rows = (
-        (service.service, state.pids.get(service.service), service.activity)
-        for service in sorted(services, key=lambda item: item.service)
+        (name, state.pids.get(name), state.problems.get(name) or doing.get(name, ""))
+        for name in sorted({*state.pids, *state.problems, *doing})
     )
-    output.print_table(("service", "pid", "doing"), rows, "The gateway does not answer yet.")
+    output.print_table(("service", "pid", "doing"), rows, "")
 
 
 @app.command()

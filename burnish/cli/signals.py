@@ -12,8 +12,7 @@ from burnish.supervisor import Platform
 @contextlib.contextmanager
 def interruptible(platform: Platform) -> Iterator[None]:
     """End the platform with the block, however it ends; a second signal ends it without a grace."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    sigterm_interrupts()
     try:
         yield
     finally:
@@ -23,6 +22,12 @@ def interruptible(platform: Platform) -> Iterator[None]:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, signal.SIG_IGN)
             platform.stop(at_once=True)
+
+
+def sigterm_interrupts() -> None:
+    """Make SIGTERM do what Ctrl-C does."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -1,6 +1,7 @@
 """Run one example from data to tuned model, and compare its answers on held-out rows."""
 
 import contextlib
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,11 +10,11 @@ from rich.console import Console
 from rich.text import Text
 
 from burnish.cli import progress
-from burnish.cli.signals import interruptible
+from burnish.cli.signals import interruptible, sigterm_interrupts
 from burnish.demo import table
 from burnish.demo.result import Result, collect
 from burnish.demo.tasks import TASKS, Prepared, prepare
-from burnish.errors import BurnishError, UserError
+from burnish.errors import BurnishError, NotFoundError, UserError
 from burnish.sdk import Client, Job
 from burnish.supervisor import Platform, RunDir, State, nats
 from burnish.supervisor.ports import free_port
@@ -46,7 +47,11 @@ def run(
         console.print(Text(f"Console: {state.http_url}", style="bold"))
         setup_seconds = time.monotonic() - started
         with Client(state.grpc_address) as client:
-            result = _run_job(client, state, prepared, console, setup_seconds)
+            job = _start_or_go_on(client, prepared, run_dir.path / "demo-job.json", console)
+            console.print(
+                Text(f"{job.id}: {prepared.task.title} ({state.http_url}/#/jobs/{job.id})")
+            )
+            result = _finish(client, job, prepared, console, setup_seconds)
         result.save(path)
         table.show(result, console)
         if keep:
@@ -60,6 +65,7 @@ def _platform(run_dir: RunDir, console: Console) -> Iterator[State]:
     """The platform that runs in the folder already, or else one for the demo alone."""
     running = run_dir.running()
     if running is not None:
+        sigterm_interrupts()
         yield running
         return
     platform = Platform(
@@ -73,12 +79,33 @@ def _platform(run_dir: RunDir, console: Console) -> Iterator[State]:
         yield platform.start().state
 
 
-def _run_job(
-    client: Client, state: State, prepared: Prepared, console: Console, setup_seconds: float
+def _start_or_go_on(client: Client, prepared: Prepared, marker: Path, console: Console) -> Job:
+    """A new job, or the one that an earlier run was killed in; another task's is cancelled."""
+    job, digest = _interrupted(client, marker)
+    if job is not None and digest == prepared.digest:
+        console.print(Text(f"Going on with {job.id}, which was interrupted at step {job.step}."))
+        return job
+    if job is not None:
+        client.jobs.cancel(job.id)
+    job = client.submit(prepared.spec, prepared.folder)
+    marker.write_text(json.dumps({"job_id": job.id, "digest": prepared.digest}))
+    return job
+
+
+def _interrupted(client: Client, marker: Path) -> tuple[Job | None, str]:
+    """The unfinished job of an earlier run, and its digest."""
+    try:
+        known = json.loads(marker.read_text())
+        job = client.jobs.get(known["job_id"])
+    except (OSError, ValueError, KeyError, NotFoundError):
+        return None, ""
+    return (None, "") if job.finished else (job, known.get("digest", ""))
+
+
+def _finish(
+    client: Client, job: Job, prepared: Prepared, console: Console, setup_seconds: float
 ) -> Result:
     started = time.monotonic()
-    job = client.submit(prepared.spec, prepared.folder)
-    console.print(Text(f"Job {job.id}: {prepared.task.title} ({state.http_url}/#/jobs/{job.id})"))
     try:
         view = progress.follow(client, job, console)
     except BaseException:

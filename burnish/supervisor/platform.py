@@ -27,7 +27,7 @@ NATS = "nats"
 
 _STATUS_SECONDS = 10.0
 _MAX_FAILURES = 3
-"""Ends in a row before a service that was never ready makes the start fail."""
+"""Quick ends in a row after which a service has a problem, and a start fails."""
 
 
 class Platform:
@@ -88,7 +88,7 @@ class Platform:
     @property
     def pids(self) -> dict[str, int]:
         """Of everything that runs at this moment, `nats` included."""
-        pids = {name: child.pid for name, child in self._children.items()}
+        pids = {name: child.pid for name, child in list(self._children.items())}
         return {name: pid for name, pid in pids.items() if pid is not None}
 
     @property
@@ -107,6 +107,11 @@ class Platform:
             sandbox=self.sandbox,
             ready=self._ready,
             pids=self.pids,
+            problems={
+                name: self._last_words(name)
+                for name, child in list(self._children.items())
+                if child.quick_failures >= _MAX_FAILURES
+            },
         )
 
     def start(self) -> Self:

@@ -26,6 +26,8 @@ class State:
     """"docker" or "process"."""
     ready: bool = False
     pids: Mapping[str, int] = field(default_factory=dict)
+    problems: Mapping[str, str] = field(default_factory=dict)
+    """Service → what it said last, for those that keep ending."""
 
 
 class RunDir:

@@ -255,3 +255,16 @@ def test_up_in_the_background_then_down(tmp_path: Path) -> None:
     assert stopped.stdout == "Stopped.\n"
     assert not any(map(is_alive, pids.values()))
     assert burnish("status", *folder).returncode == 1
+
+
+def test_without_an_engine_rewards_run_as_processes_and_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.delenv("BURNISH_SANDBOX", raising=False)
+    monkeypatch.setattr(checks, "docker_problem", lambda: "no Docker Engine answers")
+    with Platform(tmp_path, services=("rollout",), report=said.append) as platform:
+        assert platform.state.sandbox == "process"
+        environ = Path(f"/proc/{platform.pids['rollout']}/environ").read_bytes()
+    assert b"BURNISH_SANDBOX=process" in environ
+    assert "without container isolation" in " ".join(said)
