@@ -15,11 +15,15 @@ from svc_serve.cpu import architecture, lora, weights
 from svc_serve.cpu.attention import Decode, Prefill, Segment
 from svc_serve.cpu.kv import KvBlock
 from svc_serve.cpu.model import Batch, Model
+from svc_serve.cpu.prefix import PrefixCache, Prompt
 from svc_serve.cpu.sampler import Draw, sample, stream
 from svc_serve.cpu.scheduler import Limits, Scheduler, Ticket
 from svc_serve.cpu.stops import Decode as DecodeText
 from svc_serve.cpu.stops import StopStrings
-from svc_serve.engine import FinishReason, GenerateJob, TokenDelta
+from svc_serve.engine import FinishReason, GenerateJob, Priority, TokenDelta
+
+PREFIX_BYTES = 256 * 1024**2
+"""Memory for keys and values of recent prompts."""
 
 Event = tuple[str, TokenDelta]
 """A request's id, and what happened to one of its completions."""
@@ -110,6 +114,7 @@ class EngineCore:
         self._adapters: dict[str, lora.Adapter] = {}
         self._scheduler = Scheduler(limits)
         self._requests: dict[str, Request] = {}
+        self._prefixes = PrefixCache(PREFIX_BYTES)
         self.generated_tokens = 0
 
     @property
@@ -147,7 +152,9 @@ class EngineCore:
 
     def remove_adapter(self, name: str) -> None:
         """Requests in progress keep their weights."""
-        self._adapters.pop(name, None)
+        adapter = self._adapters.pop(name, None)
+        if adapter is not None:
+            self._prefixes.forget(adapter)
 
     def submit(self, job: GenerateJob) -> None:
         """Queue a job.
@@ -175,6 +182,8 @@ class EngineCore:
         if request is None:
             return []
         self._scheduler.remove(request.ticket)
+        if request.ticket.unread:
+            self._prefixes.drop(request.prompt)
         events = [
             (request_id, row.delta(FinishReason.CANCELLED))
             for cohort in request.cohorts
@@ -204,7 +213,7 @@ class EngineCore:
         prefills = sorted(
             (
                 (self._requests[ticket.request_id], count)
-                for ticket, count in self._scheduler.prefills()
+                for ticket, count in self._scheduler.prefills(self._begin)
             ),
             key=lambda pair: id(pair[0].adapter),
         )
@@ -214,6 +223,21 @@ class EngineCore:
         events += self._start()
         self._forget_finished()
         return events
+
+    def _begin(self, ticket: Ticket) -> int | None:
+        """Copy what is known of a prompt. Rollouts wait for a prompt being read that begins alike."""
+        request = self._requests[ticket.request_id]
+        token_ids, adapter = request.job.prompt_token_ids, request.adapter
+        found = self._prefixes.best(token_ids, adapter)
+        known = 0
+        if found is not None:
+            prompt, common = found
+            known = min(common, prompt.block.length)
+            if known < common and ticket.priority is not Priority.INTERACTIVE:
+                return None
+            request.prompt.begin_with(prompt.block.beginning(known))
+        self._prefixes.add(Prompt(token_ids, adapter, request.prompt))
+        return known
 
     def _forward(
         self,

@@ -111,6 +111,7 @@ class CpuEngine:
 
     async def _call(self, action: Callable[[EngineCore], None]) -> None:
         """Run `action` in the engine's thread, between two steps."""
+        self._started()
         done: Future[None] = Future()
 
         def command(core: EngineCore) -> Sequence[Event]:

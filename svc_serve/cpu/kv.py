@@ -37,6 +37,10 @@ class KvBlock:
     def capacity(self) -> int:
         return self._data.shape[4]
 
+    @property
+    def nbytes(self) -> int:
+        return self._data.nbytes
+
     def reserve(self, length: int) -> None:
         """Make room for `length` tokens."""
         if length <= self.capacity:
@@ -70,6 +74,15 @@ class KvBlock:
         """Keys and values of one layer, [row, kv head, token, head_dim]."""
         data = self._data[layer, :, : self.rows, :, : self.length]
         return data[0], data[1]
+
+    def beginning(self, tokens: int) -> torch.Tensor:
+        """The first tokens of the first row, for `begin_with`."""
+        return self._data[:, :, :1, :, :tokens]
+
+    def begin_with(self, beginning: torch.Tensor) -> None:
+        """Start with what another block computed."""
+        self.length = beginning.shape[4]
+        self._data[..., : self.length, :] = beginning
 
     def advance(self, tokens: int) -> None:
         """The last forward pass has extended every layer by `tokens`."""

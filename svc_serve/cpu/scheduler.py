@@ -5,7 +5,7 @@ them, and while one of them runs, rollouts only join every few steps. Rollouts a
 end, so nobody starves.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from svc_serve.engine import Priority
@@ -50,6 +50,9 @@ class Ticket:
         return self.started - self.finished
 
 
+Begin = Callable[[Ticket], int | None]
+
+
 @dataclass(slots=True)
 class Scheduler:
     """Owns the order of requests and the counts; the caller does what it says and reports back."""
@@ -92,20 +95,28 @@ class Scheduler:
             return running & {Priority.INTERACTIVE}
         return running
 
-    def prefills(self) -> Iterator[tuple[Ticket, int]]:
+    def prefills(self, begin: Begin) -> Iterator[tuple[Ticket, int]]:
         """Prompts to read on, and how many tokens of each.
 
         A prompt is begun only when a row is free for it, so that keys and values of prompts do not
         pile up behind a full batch.
+
+        Args:
+            begin: Called for a prompt that could be begun: how many of its tokens are known
+                already, or None to let it wait for the next step.
         """
         budget = self.limits.prefill_tokens
         # Rows that prompts read so far will take. Counted in order of priority, so that what
         # rollouts hold never keeps an interactive prompt waiting.
         promised = 0
         for ticket in self._tickets:
-            begin = not ticket.prefilled
-            if begin and self._free_rows(ticket.priority) <= promised:
-                continue
+            if not ticket.prefilled:
+                if not budget or self._free_rows(ticket.priority) <= promised:
+                    continue
+                known = begin(ticket)
+                if known is None:
+                    continue
+                ticket.prefilled = known
             promised += ticket.unstarted
             count = min(ticket.unread, budget)
             if not count:

@@ -10,7 +10,9 @@ from tiny_models import MakeAdapter, MakeCore
 from transformers import PreTrainedModel
 
 from burnish.errors import NotFoundError, UserError
+from svc_serve.cpu.attention import Prefill
 from svc_serve.cpu.core import EngineCore
+from svc_serve.cpu.model import Batch, Model
 from svc_serve.cpu.scheduler import Limits
 from svc_serve.engine import FinishReason, GenerateJob, Priority, Sampling
 
@@ -212,3 +214,54 @@ def test_max_tokens_ends_at_the_context(make_core: MakeCore) -> None:
     core.submit(GenerateJob("a", (5, 6, 7), 2, Sampling(temperature=9.0, max_tokens=999, seed=5)))
     for tokens, _, finish in run(core).values():
         assert len(tokens) == 9 or finish is FinishReason.STOP
+
+
+def test_what_prompts_have_in_common_is_read_once_for_each_adapter(
+    make_core: MakeCore,
+    make_adapter: MakeAdapter,
+    reference: PreTrainedModel,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = make_adapter(21)
+    core = make_core()
+    core.add_adapter("a:v1", core.read_adapter(path))
+    models = {None: reference, "a:v1": tuned(reference, folder, path)}
+    read: list[int] = []
+    forward = Model.forward
+
+    def spy(model: Model, batch: Batch) -> torch.Tensor:
+        read.extend(s.end - s.start for s in batch.segments if isinstance(s, Prefill))
+        return forward(model, batch)
+
+    monkeypatch.setattr(Model, "forward", spy)
+    shared = tuple(range(10, 50))
+    prompts = [(*shared, 60 + number) for number in range(3)] + [shared, (*shared, 60)]
+    for adapter in models:
+        for number, prompt in enumerate(prompts):
+            core.submit(
+                GenerateJob(
+                    f"{adapter}/{number}", prompt, 1 + number, GREEDY, adapter, Priority.ROLLOUT
+                )
+            )
+    done = run(core)
+    assert sorted(read) == sorted([41, 1, 1, 1, 1] * 2)
+    for (request_id, _), (tokens, _, _) in done.items():
+        name, number = request_id.split("/")
+        model = models[None if name == "None" else name]
+        assert tokens == greedy(model, prompts[int(number)], 24), request_id
+    core.remove_adapter("a:v1")
+    core.submit(GenerateJob("chat", (*shared, 99), 1, GREEDY))
+    assert run(core)["chat", 0][0] == greedy(reference, (*shared, 99), 24)
+
+
+def test_nobody_waits_for_a_prompt_whose_request_is_gone(
+    make_core: MakeCore, reference: PreTrainedModel
+) -> None:
+    core = make_core(Limits(prefill_tokens=16))
+    prompt = tuple(range(3, 60))
+    core.submit(GenerateJob("gone", prompt, 2, GREEDY, priority=Priority.ROLLOUT))
+    core.submit(GenerateJob("waits", (*prompt, 7), 2, GREEDY, priority=Priority.ROLLOUT))
+    core.step()
+    core.cancel("gone")
+    assert run(core)["waits", 1][0] == greedy(reference, (*prompt, 7), 24)

@@ -19,7 +19,7 @@ def names(plan: list[tuple[Ticket, int]]) -> list[tuple[str, int]]:
 
 def step(scheduler: Scheduler) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
     """One step's prefills and starts."""
-    return names(list(scheduler.prefills())), names(list(scheduler.starts()))
+    return names(list(scheduler.prefills(lambda _: 0))), names(list(scheduler.starts()))
 
 
 def test_a_prompt_is_read_once_for_all_its_completions() -> None:
@@ -82,6 +82,17 @@ def test_rollouts_join_every_few_steps_while_somebody_waits_for_an_answer() -> N
     assert [scheduler.decodes() for _ in range(2)] == [{ROLLOUT}] * 2
 
 
+def test_what_is_known_of_a_prompt_is_not_read_and_waiting_costs_nobody_else() -> None:
+    scheduler = Scheduler(Limits(prefill_tokens=12))
+    for name in ("known", "waits", "other"):
+        scheduler.add(ticket(name))
+    known = {"known": 7, "waits": None, "other": 0}
+    plan = list(scheduler.prefills(lambda each: known[each.request_id]))
+    assert names(plan) == [("known", 3), ("other", 9)]
+    assert names(list(scheduler.starts())) == [("known", 4)]
+    assert names(list(scheduler.prefills(lambda _: 9))) == [("waits", 1), ("other", 1)]
+
+
 @given(
     st.lists(
         st.tuples(st.sampled_from(Priority), st.integers(1, 60), st.integers(1, 9)), max_size=12
@@ -104,7 +115,7 @@ def test_everything_runs_within_the_limits_and_ends(
         for each in tickets:
             if each.running and each.priority in running:
                 each.finished += 1
-        assert sum(count for _, count in scheduler.prefills()) <= budget
+        assert sum(count for _, count in scheduler.prefills(lambda _: 0)) <= budget
         list(scheduler.starts())
         assert scheduler.running_rows <= rows + 2
         for each in [each for each in tickets if each.finished == each.n]:
