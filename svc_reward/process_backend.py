@@ -7,6 +7,7 @@ own.
 
 import contextlib
 import errno
+import fcntl
 import os
 import shutil
 import signal
@@ -35,6 +36,7 @@ from svc_reward.warm_lane import WarmLane
 
 log = get_logger(__name__)
 
+PREFIX = "burnish-lanes-"
 _SHARED = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - swept for what children left there
 _SYSTEM = ("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/etc/ld.so.cache")
 
@@ -64,8 +66,10 @@ class ProcessBackend:
 
     def __init__(self, settings: RewardSettings, modes: Sequence[Mode] = ()) -> None:
         self._settings = settings
-        self._folder = Path(tempfile.mkdtemp(prefix="burnish-lanes-"))
+        _remove_abandoned()
+        self._folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         self._folder.chmod(0o711)
+        self._lock = _lock(self._folder)
         (self._folder / "root").mkdir()
         self._mode = Mode(own_uids=False, namespaces=False)
         try:
@@ -100,6 +104,9 @@ class ProcessBackend:
 
     def close(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _choose(self, modes: Sequence[Mode]) -> None:
         for index, mode in enumerate(modes):
@@ -198,6 +205,27 @@ class ProcessLane:
         shutil.rmtree(self._scratch, ignore_errors=True)
         if self._block is not None:
             self._block.close()
+
+
+def _lock(folder: Path) -> int | None:
+    """Hold `folder` for as long as this process lives; None if somebody else does."""
+    descriptor = os.open(folder / "lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _remove_abandoned() -> None:
+    """Remove folders of services that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(PREFIX + "*"):
+        # Others' folders, and those that are just being made, are not ours to touch.
+        with contextlib.suppress(OSError):
+            if (folder / "lock").exists() and (held := _lock(folder)) is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(held)
 
 
 def _kill_uids(uids: range) -> None:

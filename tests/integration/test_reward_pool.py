@@ -14,7 +14,7 @@ from svc_reward.contract import Case, Function, payload
 from svc_reward.docker_backend import OWNER, DockerBackend
 from svc_reward.lane.wire import Status
 from svc_reward.lane_pool import LanePool
-from svc_reward.process_backend import ProcessBackend
+from svc_reward.process_backend import PREFIX, ProcessBackend
 from svc_reward.sandbox import Sandbox, open_backend
 
 SETTINGS = RewardSettings(reward_lanes=2, reward_seconds=20)
@@ -115,6 +115,24 @@ async def test_orphans_are_removed_at_start() -> None:
         assert orphan.id not in living(backend)
     finally:
         backend.close()
+
+
+def test_folders_of_killed_services_are_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tmp_path.chmod(0o711)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    alive = ProcessBackend(SETTINGS)
+    left = tmp_path / f"{PREFIX}left"
+    left.mkdir()
+    (left / "lock").touch()
+    (left / "scratch").mkdir()
+    again = ProcessBackend(SETTINGS)
+    assert not left.exists()
+    assert alive._folder.exists()
+    again.close()
+    alive.close()
+    assert list(tmp_path.glob(PREFIX + "*")) == []
 
 
 async def test_without_an_engine_the_service_says_what_to_do(
