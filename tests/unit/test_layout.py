@@ -10,6 +10,8 @@ ROOT = Path(__file__).parents[2]
 SERVICES = ("svc_gateway", "svc_learner", "svc_reward", "svc_rollout", "svc_serve")
 EVERY_SERVICE_HAS = ("__main__.py", "app.py", "config.py")
 # Heavy packages that the toolkit must not pull into every service.
+# `burnish.models` imports the converter only when there is something to convert.
+LAZY = {"burnish/gguf.py"}
 HEAVY = {"torch", "transformers", "peft", "vllm", "triton", "docker", "sqlalchemy", "starlette"}
 
 
@@ -48,6 +50,7 @@ def test_the_toolkit_imports_no_service_and_nothing_heavy() -> None:
         str(p.relative_to(ROOT)): imports(p) & set(SERVICES)
         | imports(p, top_level_only=True) & HEAVY
         for p in sources("burnish")
+        if str(p.relative_to(ROOT)) not in LAZY
     }
     assert {path: found for path, found in guilty.items() if found} == {}
 
