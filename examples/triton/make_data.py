@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
-PROMPT = "PyTorch: out = {expression}\nTriton:"
 SEED = 7
 POOL, HELD_OUT = 72, 24
 
@@ -138,7 +137,7 @@ def operations() -> list[Operation]:
 
 
 def row(expression: str, completion: str | None = None) -> dict[str, str]:
-    result = {"prompt": PROMPT.format(expression=expression), "expression": expression}
+    result = {"prompt": expression, "expression": expression}
     return result if completion is None else {**result, "completion": completion}
 
 
