@@ -90,9 +90,8 @@ def built_in(folder: Path, adapter: Path, load: Load, adapters: int) -> Iterator
     )
     # Every engine makes the same number of tokens.
     object.__setattr__(core.architecture, "eos_token_ids", frozenset())
-    weights = core.read_adapter(adapter)
     for number in range(adapters):
-        core.add_adapter(f"a{number}", weights)
+        core.add_adapter(f"a{number}", core.read_adapter(adapter))
 
     def run(load: Load, choose: Callable[[int], str | None]) -> int:
         sampling = Sampling(temperature=1.0, max_tokens=load.tokens, seed=1)
