@@ -6,6 +6,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from burnish import archives
 from burnish.errors import UserError
 
 CONFIG = "adapter_config.json"
@@ -28,8 +29,7 @@ def unpack(archive: Path, target: Path, *, rank: int, max_rank: int) -> None:
     try:
         try:
             with tarfile.open(archive) as tar:
-                # "data" refuses links, devices and paths that lead outside (PEP 706).
-                tar.extractall(part, filter="data")
+                archives.unpack(tar, part)
         except tarfile.TarError as error:
             raise UserError(f"the adapter's archive cannot be unpacked: {error}") from error
         check(part, rank=rank, max_rank=max_rank)

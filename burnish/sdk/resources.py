@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from burnish import archives
 from burnish.errors import UnavailableError, UserError
 from burnish.rewards import check_source
 from burnish.sdk import codec
@@ -260,7 +261,7 @@ class Adapters:
         try:
             target.mkdir(parents=True, exist_ok=True)
             with tarfile.open(fileobj=archive) as tar:
-                tar.extractall(target, filter="data")
+                archives.unpack(tar, target)
         except OSError as error:
             raise UserError(f"cannot write to {target}: {error.strerror or error}") from None
         return target
