@@ -73,6 +73,11 @@ class BaseModel:
     def device(self) -> torch.device:
         return self.model.device
 
+    @property
+    def context(self) -> int:
+        """Most tokens of prompt and completion together."""
+        return int(self.model.config.max_position_embeddings)
+
     async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Do `work` on the model's thread, after what is queued there."""
         loop = asyncio.get_running_loop()

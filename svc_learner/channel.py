@@ -1,7 +1,7 @@
 """One job's side of the bus: dispatch, events, and the log of scores."""
 
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
 from google.protobuf.message import Message
@@ -27,7 +27,9 @@ class Channel:
         """The newest published policy: what new groups are sampled with."""
         self.total_steps = 0
 
-    async def scores(self, after: int) -> AsyncIterator[tuple[int, Completion | Cancellation]]:
+    async def scores(
+        self, after: int
+    ) -> AsyncGenerator[tuple[int, Completion | Cancellation], None]:
         """This job's part of the log behind sequence `after`, then live."""
         subjects = [
             route.subject(self._job.project, self._job.id)

@@ -6,7 +6,7 @@ still missing completions end with what they have.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from burnish.datasets import DatasetRow
 from burnish.errors import UserError
@@ -42,10 +42,9 @@ class GroupDesk:
 
     async def read(self) -> None:
         """Follow the log of scores, for ever."""
-        scores: AsyncIterator[tuple[int, Completion | Cancellation]]
-        scores = self._channel.scores(self.assembler.cursor)
-        async for arrival in scores:
-            await self._inbox.put(arrival)
+        async with aclosing(self._channel.scores(self.assembler.cursor)) as scores:
+            async for arrival in scores:
+                await self._inbox.put(arrival)
 
     async def dispatch(self, ticket: Ticket, row: DatasetRow, sampling: Sampling) -> None:
         group = self.assembler.dispatch(ticket)

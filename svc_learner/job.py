@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
+from typing import cast
 
 from burnish import datasets
-from burnish.bus import Bus, topology
+from burnish.bus import Bus, Change, topology
 from burnish.datasets import Dataset, DatasetRow
 from burnish.errors import NotFoundError, RetryableError, UserError
 from burnish.logs import get_logger
@@ -98,9 +99,11 @@ class JobRunner:
 
     async def _raise_when_cancelled(self) -> None:
         jobs = await self._bus.kv(topology.JOBS, job_pb2.DesiredJob)
-        async for change in jobs.watch(self._job.id):
-            if change.value is None or change.value.cancelled:
-                raise JobCancelledError
+        watch = cast("AsyncGenerator[Change[job_pb2.DesiredJob], None]", jobs.watch(self._job.id))
+        async with contextlib.aclosing(watch) as changes:
+            async for change in changes:
+                if change.value is None or change.value.cancelled:
+                    raise JobCancelledError
 
     async def _work(self, store: RunStore) -> None:
         spec = JobSpec.from_proto(self._job.spec)
@@ -187,7 +190,7 @@ async def _run(session: Session, plan: Sequence[Phase]) -> None:
             case Sft():
                 await run_sft(session, phase)
             case Rl():
-                await RlRun(session, phase).run()
+                await RlRun(session, phase, await session.demonstrations()).run()
         progress.phase += 1
         progress.step = progress.drawn = progress.barren = 0
         await session.save(publish=False)
@@ -209,6 +212,13 @@ async def first_of(*work: Coroutine[None, None, None]) -> None:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         next(task for task in tasks if task.done()).result()
     finally:
-        for task in tasks:
+        await _stop(tasks)
+
+
+async def _stop(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel until it works: before Python 3.12, `wait_for` may swallow a cancellation."""
+    while pending := [task for task in tasks if not task.done()]:
+        for task in pending:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.wait(pending, timeout=0.2)
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -6,6 +6,7 @@ is closed with it, so a crash repeats exactly the groups of the unfinished step.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from burnish.errors import UserError
@@ -57,9 +58,9 @@ class Draft:
 
 
 class RlRun:
-    """One stage of one job."""
+    """One stage of one job. `demonstrations` are what replay draws from."""
 
-    def __init__(self, session: Session, phase: Rl) -> None:
+    def __init__(self, session: Session, phase: Rl, demonstrations: Sequence[Sample]) -> None:
         config = phase.config
         self._session = session
         self._config = config
@@ -79,7 +80,7 @@ class RlRun:
             LossConfig(config.loss, config.clip_low, config.clip_high, config.kl_weight),
             config.sampling.temperature,
         )
-        self._demonstrations = session.labelled if config.sft_replay else []
+        self._demonstrations = demonstrations if config.sft_replay else ()
         self._replays = EpochSampler(
             seed=session.spec.seed + 1, rows=max(len(self._demonstrations), 1)
         )

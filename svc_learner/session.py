@@ -1,10 +1,12 @@
 """What all phases of one running job share: policy, progress, groups, and the way to save them."""
 
+import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from burnish.datasets import Dataset, DatasetRow
+from burnish.errors import UserError
 from burnish.spec import JobSpec
 from svc_learner.base import BaseModel
 from svc_learner.batching import pack
@@ -80,18 +82,27 @@ class Session:
         self.evaluations.restore(progress.evaluations)
         self._channel = channel
         self._store = store
-        self._stalled = False
+        self._next_complaint = settings.learner_stall_seconds
 
-    @property
-    def labelled(self) -> list[Sample]:
-        """The demonstrations, as tokens."""
-        return [
-            Sample(
-                self.base.prompt_tokens(row.messages), self.base.completion_tokens(row.completion)
+    async def demonstrations(self) -> list[Sample]:
+        """The labelled rows, as tokens.
+
+        Raises:
+            UserError: a row does not fit into the model's context.
+        """
+        return await asyncio.to_thread(lambda: [self._tokens(row) for row in self.rows.labelled])
+
+    def _tokens(self, row: DatasetRow) -> Sample:
+        prompt = self.base.prompt_tokens(row.messages)
+        answer = self.base.completion_tokens(row.completion or "")
+        if len(prompt) + len(answer) > self.base.context:
+            raise UserError(
+                f"Row {row.id} has {len(prompt) + len(answer)} tokens; "
+                f"{self.base.name} reads {self.base.context}.",
+                field="training_file",
+                hint="shorten or remove it",
             )
-            for row in self.rows.labelled
-            if row.completion is not None
-        ]
+        return Sample(prompt, answer)
 
     async def say(self, message: str) -> None:
         """Tell people what happens now."""
@@ -168,13 +179,14 @@ class Session:
         return self.policy.adapter.save(), self.policy.optimizer_state()
 
     async def _explain_stall(self) -> None:
-        silence = self.desk.silence
-        if silence >= self.settings.learner_stall_seconds and self.desk.missing:
-            self._stalled = True
+        """After the first silence, and each time that it has doubled."""
+        silence, missing = self.desk.silence, self.desk.missing
+        if silence >= self._next_complaint and missing:
+            self._next_complaint = 2 * silence
             await self.say(
-                f"waiting {silence:.0f} s for scores of {self.desk.missing} groups: "
+                f"waiting {silence:.0f} s for scores of {missing} groups: "
                 "are the rollout, serve and reward services running?"
             )
-        elif self._stalled:
-            self._stalled = False
+        elif silence < self.settings.learner_stall_seconds < self._next_complaint:
+            self._next_complaint = self.settings.learner_stall_seconds
             await self.say("scores are coming in again")

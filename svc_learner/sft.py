@@ -19,7 +19,7 @@ async def run_sft(session: Session, phase: Sft) -> None:
     Raises:
         UserError: there is nothing to learn from, or a row that cannot be learned.
     """
-    samples = session.labelled
+    samples = await session.demonstrations()
     field = f"stages[{phase.index}].sft"
     if not samples:
         raise UserError(

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from google.protobuf.message import Message
+from learner_kit import tiny_base
 
 from burnish.bus import Bus, topology
 from burnish.config import ServiceSettings
@@ -19,7 +20,6 @@ from burnish.v1 import common_pb2, events_pb2, files_service_pb2, job_pb2
 from svc_learner.config import LearnerSettings
 from svc_learner.job import JobRunner
 from svc_learner.models import BaseModels
-from tests.unit.svc_learner.conftest import tiny_base
 
 Deliver = Callable[[Bus, events_pb2.RolloutRequested, list[Message]], Awaitable[None]]
 ROWS = [

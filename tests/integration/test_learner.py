@@ -5,14 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from google.protobuf.message import Message
-
-from burnish.bus import Bus, topology
-from burnish.v1 import common_pb2, events_pb2, job_pb2
-from svc_learner import archive
-from svc_learner.checkpoint import Checkpoint
-from svc_learner.session import Session
-from svc_learner.store import RunStore
-from tests.integration.learner_pipeline import (
+from learner_pipeline import (
     RL,
     ROWS,
     SFT,
@@ -23,6 +16,13 @@ from tests.integration.learner_pipeline import (
     publish,
     scored,
 )
+
+from burnish.bus import Bus, topology
+from burnish.v1 import common_pb2, events_pb2, job_pb2
+from svc_learner import archive
+from svc_learner.checkpoint import Checkpoint
+from svc_learner.session import Session
+from svc_learner.store import RunStore
 
 SUCCEEDED, FAILED = job_pb2.JOB_STATE_SUCCEEDED, job_pb2.JOB_STATE_FAILED
 HELD_OUT = {"evaluation_file": "file-1"}
@@ -198,6 +198,16 @@ async def failure(pipeline: Pipeline, **settings: object) -> str:
 async def test_no_demonstrations_is_one_sentence(pipeline: Pipeline) -> None:
     await pipeline.submit(SFT, rows=[{"prompt": "a"}])
     assert "No training row has a completion" in await failure(pipeline)
+
+
+async def test_a_row_that_is_too_long_is_named(pipeline: Pipeline) -> None:
+    await pipeline.submit(SFT, rows=[{"prompt": "a" * 300, "completion": "b"}])
+    assert "Row 0 has 304 tokens; tiny reads 256" in await failure(pipeline)
+
+
+async def test_replay_without_demonstrations_is_one_sentence(pipeline: Pipeline) -> None:
+    await pipeline.submit(RL, rows=[{"prompt": "a"}])
+    assert "No training row has a completion to replay" in await failure(pipeline)
 
 
 async def test_an_unknown_base_model_is_one_sentence(pipeline: Pipeline) -> None:

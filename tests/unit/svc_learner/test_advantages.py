@@ -3,9 +3,9 @@ import statistics
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from learner_kit import completion
 
 from svc_learner.advantages import centered, judge, standardized
-from tests.unit.svc_learner.build import completion
 
 rewards = st.lists(st.floats(-10, 10), min_size=2, max_size=16)
 

@@ -4,9 +4,9 @@ import random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from learner_kit import completion, ticket
 
 from svc_learner.assembler import Assembler
-from tests.unit.svc_learner.build import completion, ticket
 
 
 def test_a_group_ends_with_its_last_completion_in_index_order() -> None:

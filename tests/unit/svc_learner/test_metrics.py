@@ -1,9 +1,9 @@
 import math
 
 import pytest
+from learner_kit import completion
 
 from svc_learner.metrics import RewardWindow, Tally
-from tests.unit.svc_learner.build import completion
 
 
 def test_tallies_of_pieces_add_up_to_the_whole() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from learner_kit import tiny_base
 
 from burnish.errors import UserError
 from svc_learner import losses
@@ -13,7 +14,6 @@ from svc_learner.batching import pack
 from svc_learner.losses import LossConfig
 from svc_learner.policy import Objective, Policy
 from svc_learner.types import Sample
-from tests.unit.svc_learner.conftest import tiny_base
 
 CISPO = LossConfig("cispo", 1.0, 4.0)
 SFT = Objective("sft")
