@@ -43,13 +43,13 @@ def _show_table(result: Result, stages: list[str], console: Console) -> None:
         table.add_column(_NAMES[stage], overflow="fold", ratio=4)
     for row in result.rows:
         answers = (_answer(row.answers.get(stage)) for stage in stages)
-        table.add_row(Text(_one_line(row.subject)), *answers)
+        table.add_row(Text(_first_line(row.subject)), *answers)
     console.print(table)
 
 
 def _show_lines(result: Result, stages: list[str], console: Console) -> None:
     for row in result.rows:
-        console.print(Text(_one_line(row.subject)))
+        console.print(Text(_first_line(row.subject)))
         for stage in stages:
             console.print(Text(f"  {_NAMES[stage]:<10}  {_plain(row, stage)}"))
 
@@ -57,7 +57,8 @@ def _show_lines(result: Result, stages: list[str], console: Console) -> None:
 def _answer(answer: Answer | None) -> Text:
     if answer is None:
         return Text("")
-    style = "green" if (answer.correct or 0) >= 1 else "red"
+    correct = answer.correct or 0
+    style = "green" if correct >= 1 else "yellow" if correct > 0 else "red"
     text = Text(f"{_mark(answer)} ", style=style)
     return text.append(_one_line(answer.text) or "(nothing)", style="default")
 
@@ -76,6 +77,10 @@ def _mark(answer: Answer) -> str:
     if answer.correct in {0.0, 1.0}:
         return "✓" if answer.correct else "✗"
     return f"{answer.correct:.2f}"
+
+
+def _first_line(subject: str) -> str:
+    return _one_line(next(filter(None, map(str.strip, subject.splitlines())), ""))
 
 
 def _one_line(text: str) -> str:
