@@ -6,6 +6,8 @@ and a clean end on SIGTERM.
 
 import asyncio
 import contextlib
+import logging
+import os
 import signal
 import socket
 import sys
@@ -16,7 +18,7 @@ from typing import NoReturn, Protocol, TypeVar
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from burnish import __version__, logs
+from burnish import __version__, logs, tasks
 from burnish.bus import Bus, topology
 from burnish.config import ServiceSettings
 from burnish.errors import BurnishError, SetupError
@@ -57,14 +59,24 @@ def main(name: str, settings_type: type[S], create: Callable[[Bus, S], Service])
     try:
         settings = settings_type.load()
         logs.configure(name, settings)
-        asyncio.run(_run(name, settings, create))
+        asyncio.Runner().run(_run(name, settings, create))
     except BurnishError as error:
         # The one line that a person, or the supervisor, looks for.
         sys.stderr.write(f"burnish {name}: {error}\n")
-        sys.exit(1)
+        _exit(1)
     except KeyboardInterrupt:
         pass
-    sys.exit(0)
+    except Exception:
+        log.exception("service.crashed")
+        _exit(1)
+    _exit(0)
+
+
+def _exit(code: int) -> NoReturn:
+    """End at once: all work was handed back, and a thread in a matrix product can only be awaited."""
+    logging.shutdown()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 async def _run(name: str, settings: S, create: Callable[[Bus, S], Service]) -> None:
@@ -94,8 +106,7 @@ async def _run(name: str, settings: S, create: Callable[[Bus, S], Service]) -> N
             await service.stop()
         finally:
             if beat is not None:
-                beat.cancel()
-                await asyncio.gather(beat, return_exceptions=True)
+                await tasks.stop([beat])
             await bus.close()
             await health.stop()
 

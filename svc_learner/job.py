@@ -2,15 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine, Sequence
-from typing import cast
+from collections.abc import AsyncIterator, Coroutine, Sequence
 
 from burnish import datasets
-from burnish.bus import Bus, Change, topology
+from burnish.bus import Bus, topology
 from burnish.datasets import Dataset, DatasetRow
 from burnish.errors import NotFoundError, RetryableError, UserError
 from burnish.logs import get_logger
 from burnish.spec import JobSpec
+from burnish.tasks import stop
 from burnish.v1 import files_service_pb2, job_pb2
 from svc_learner.assembler import Assembler
 from svc_learner.base import BaseModel
@@ -99,8 +99,7 @@ class JobRunner:
 
     async def _raise_when_cancelled(self) -> None:
         jobs = await self._bus.kv(topology.JOBS, job_pb2.DesiredJob)
-        watch = cast("AsyncGenerator[Change[job_pb2.DesiredJob], None]", jobs.watch(self._job.id))
-        async with contextlib.aclosing(watch) as changes:
+        async with contextlib.aclosing(jobs.watch(self._job.id)) as changes:
             async for change in changes:
                 if change.value is None or change.value.cancelled:
                     raise JobCancelledError
@@ -212,13 +211,4 @@ async def first_of(*work: Coroutine[None, None, None]) -> None:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         next(task for task in tasks if task.done()).result()
     finally:
-        await _stop(tasks)
-
-
-async def _stop(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel until it works: before Python 3.12, `wait_for` may swallow a cancellation."""
-    while pending := [task for task in tasks if not task.done()]:
-        for task in pending:
-            task.cancel()
-        await asyncio.wait(pending, timeout=0.2)
-    await asyncio.gather(*tasks, return_exceptions=True)
+        await stop(tasks)

@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 
 from burnish.bus import Bus, topology
+from burnish.tasks import stop
 from burnish.v1 import job_pb2
 
 _ENDED = {
@@ -29,9 +30,7 @@ class EndedJobs:
         ]
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await stop(self._tasks)
 
     def __contains__(self, job_id: str) -> bool:
         return job_id in self._ended

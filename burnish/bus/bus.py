@@ -18,6 +18,7 @@ from burnish.bus.consume import Consumer, Handler, OnExhausted
 from burnish.config import ServiceSettings
 from burnish.errors import RetryableError, SetupError
 from burnish.logs import get_logger
+from burnish.tasks import stop
 from burnish.v1 import events_pb2
 
 if TYPE_CHECKING:
@@ -116,8 +117,7 @@ class Bus:
         stopping = asyncio.gather(*(subscriber.stop() for subscriber in self._broker.subscribers))
         if self._running:
             await asyncio.wait(self._running, timeout=self.settings.drain_seconds)
-        for task in list(self._running):
-            task.cancel()
+        await stop(self._running)
         await stopping
         await self._responders.stop(grace=self.settings.drain_seconds)
 

@@ -1,7 +1,7 @@
 """Typed key-value buckets with compare-and-set."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -81,7 +81,7 @@ class Bucket(Generic[M]):
         found = await asyncio.gather(*(self.get(key) for key in keys))
         return [(key, hit[0]) for key, hit in zip(keys, found, strict=True) if hit]
 
-    async def watch(self, key: str = ">") -> AsyncIterator[Change[M]]:
+    async def watch(self, key: str = ">") -> AsyncGenerator[Change[M], None]:
         """The present entries, then every change, for ever."""
         watcher = await self._kv.watch(key)
         try:

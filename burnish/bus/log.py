@@ -60,7 +60,7 @@ async def read(
                 while True:
                     try:
                         batch = await subscription.fetch(BATCH, timeout=POLL_SECONDS)
-                    except nats.errors.TimeoutError:
+                    except TimeoutError:
                         # Also what a lost consumer looks like.
                         await subscription.consumer_info()
                         continue

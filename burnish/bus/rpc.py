@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError, Message
 
 from burnish.errors import RetryableError, UnavailableError, UserError
 from burnish.logs import get_logger
+from burnish.tasks import stop
 
 if TYPE_CHECKING:
     from nats.aio.client import Client
@@ -100,9 +101,7 @@ class Responders:
         """Let running answers finish for `grace` seconds, then cancel them."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=grace)
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await stop(self._tasks)
 
 
 async def _answer(
