@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from burnish.errors import NotFoundError, UserError
-from svc_serve.cpu import architecture, lora, weights
+from svc_serve.cpu import architecture, lora, peft_adapter, weights
 from svc_serve.cpu.attention import Decode, Prefill, Segment
 from svc_serve.cpu.kv import KvBlock
 from svc_serve.cpu.model import Batch, Model
@@ -139,7 +139,7 @@ class EngineCore:
         Raises:
             UserError: The folder is not an adapter that this engine can serve.
         """
-        return lora.load(
+        return peft_adapter.read(
             folder,
             self.architecture,
             max_rank=self._max_rank,
