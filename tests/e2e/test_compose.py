@@ -100,7 +100,7 @@ def test_a_job_runs_through_the_containers(
         spec, folder = short_job(tmp_path)
         job = client.submit(spec, folder)
         events = [watched.event for watched in client.jobs.watch(job.id)]
-        ended = client.jobs.get(job.id)
+        ended = client.jobs.wait(job.id)
         assert ended.state == "succeeded", ended.message
         steps = [event for event in events if isinstance(event, StepCompleted)]
         assert sum(step.stage == "rl" for step in steps) == RL_STEPS
