@@ -29,6 +29,7 @@ END = "Burnish-End"
 ALIVE = "Burnish-Alive"
 ERROR = "Burnish-Error"
 FIELD = "Burnish-Error-Field"
+HINT = "Burnish-Error-Hint"
 ALIVE_SECONDS = 2.0
 IDLE_TIMEOUT = 15.0
 _NO_RESPONDERS = "503"
@@ -61,7 +62,9 @@ async def request(
                 raise UnavailableError(f"no service instance answers on {subject}")
             if ERROR in headers:
                 if headers.get(END) == "user":
-                    raise UserError(headers[ERROR], field=headers.get(FIELD, ""))
+                    raise UserError(
+                        headers[ERROR], field=headers.get(FIELD, ""), hint=headers.get(HINT, "")
+                    )
                 raise RetryableError(headers[ERROR])
             if END in headers:
                 return
@@ -113,7 +116,12 @@ async def _answer(
         async for reply in responder(kind.FromString(msg.data)):
             await nc.publish(msg.reply, reply.SerializeToString())
     except UserError as error:
-        end = {END: "user", ERROR: _one_line(str(error)), FIELD: error.field}
+        end = {
+            END: "user",
+            ERROR: _one_line(error.message),
+            FIELD: error.field,
+            HINT: _one_line(error.hint),
+        }
     except RetryableError as error:
         end = {END: "retry", ERROR: _one_line(str(error))}
     except DecodeError:

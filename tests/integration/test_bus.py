@@ -181,7 +181,7 @@ async def test_blobs_are_checked(bus: Bus) -> None:
 async def test_requests_stream_their_replies_and_say_why_they_fail(bus: Bus) -> None:
     async def answer(request: infer_pb2.GenerateRequest) -> AsyncIterator[infer_pb2.GenerateChunk]:
         if request.n == 0:
-            raise UserError("must be at least 1", field="n")
+            raise UserError("must be at least 1", field="n", hint="1 to 64")
         for index in range(request.n):
             yield infer_pb2.GenerateChunk(index=index)
 
@@ -194,7 +194,7 @@ async def test_requests_stream_their_replies_and_say_why_they_fail(bus: Bus) -> 
         return [c.index async for c in bus.request(to, request, infer_pb2.GenerateChunk)]
 
     assert await ask(3) == [0, 1, 2]
-    with pytest.raises(UserError, match="n: must be at least 1"):
+    with pytest.raises(UserError, match=r"^n: must be at least 1 \(1 to 64\)$"):
         await ask(0)
     with pytest.raises(UnavailableError, match="no service instance answers"):
         await ask(1, topology.infer_generate("other"))
