@@ -13,13 +13,13 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import NoReturn, Protocol, TypeVar
+from typing import NoReturn, Protocol, Self, TypeVar
 
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from burnish import __version__, logs, tasks
-from burnish.bus import Bus, topology
+from burnish.bus import Bucket, Bus, topology
 from burnish.config import ServiceSettings
 from burnish.errors import BurnishError, SetupError
 from burnish.v1 import events_pb2
@@ -91,10 +91,12 @@ async def _run(name: str, settings: S, create: Callable[[Bus, S], Service]) -> N
     beat: asyncio.Task[None] | None = None
     try:
         await bus.connect()
-        beat = asyncio.create_task(_stay_visible(name, bus, service, settings, health.port))
+        presence = await Presence.create(name, bus, service, settings, health.port)
+        beat = asyncio.create_task(presence.keep())
         await _or_stop(service.start(), stop)
         if not stop.is_set():
             await bus.start()
+            await presence.show()  # who asks once this is ready finds it
             health.started = True
             log.info("service.ready", health_port=health.port)
             await stop.wait()
@@ -125,20 +127,43 @@ async def _or_stop(work: Coroutine[None, None, None], stop: asyncio.Event) -> No
     task.result()
 
 
-async def _stay_visible(
-    name: str, bus: Bus, service: Service, settings: ServiceSettings, port: int
-) -> None:
-    """Put the status into the bucket whose entries expire: what is not there is not alive."""
-    bucket = await bus.kv(topology.SERVICES, events_pb2.ServiceStatus)
-    key = f"{name}.{settings.instance}"
-    try:
-        while True:
-            with contextlib.suppress(Exception):  # the connection comes back by itself
-                await bucket.put(key, _message(name, settings, service.status(), port))
-            await asyncio.sleep(STATUS_SECONDS)
-    finally:
-        with contextlib.suppress(Exception):
-            await bucket.delete(key)
+class Presence:
+    """The status in the bucket whose entries expire: what is not there is not alive."""
+
+    def __init__(
+        self,
+        bucket: Bucket[events_pb2.ServiceStatus],
+        key: str,
+        status: Callable[[], events_pb2.ServiceStatus],
+    ) -> None:
+        self._bucket = bucket
+        self._key = key
+        self._status = status
+
+    @classmethod
+    async def create(
+        cls, name: str, bus: Bus, service: Service, settings: ServiceSettings, port: int
+    ) -> Self:
+        bucket = await bus.kv(topology.SERVICES, events_pb2.ServiceStatus)
+        return cls(
+            bucket,
+            f"{name}.{settings.instance}",
+            lambda: _message(name, settings, service.status(), port),
+        )
+
+    async def show(self) -> None:
+        with contextlib.suppress(Exception):  # the connection comes back by itself
+            await self._bucket.put(self._key, self._status())
+
+    async def keep(self) -> None:
+        """Show it for as long as the process lives, then take it away."""
+        try:
+            while True:
+                await self.show()
+                await asyncio.sleep(STATUS_SECONDS)
+        finally:
+            with contextlib.suppress(Exception):
+                await self._bucket.delete(self._key)
 
 
 def _message(
