@@ -30,7 +30,7 @@ def platform(tmp_path: Path, model_dir: Path) -> Iterator[Platform]:
 
 
 def short_job() -> JobSpec:
-    spec = JobSpec.from_yaml(EXAMPLE / "job.yaml").model_dump(exclude_unset=True)
+    spec = JobSpec.from_file(EXAMPLE / "job.yaml").model_dump(exclude_unset=True)
     rl = next(stage["rl"] for stage in spec["stages"] if "rl" in stage)
     rl |= {"steps": len(VICTIMS) + 1, "prompts_per_step": 2, "group_size": 4}
     spec["stages"] = [{"rl": rl}]
