@@ -48,15 +48,16 @@ lint: $(DEV)  ## check style, types, contracts and shell scripts
 	@ruff format --check .
 	@mypy
 	@buf lint
-	@if command -v shellcheck >/dev/null; then shellcheck .ci/run scripts/*.sh; fi
+	@if command -v shellcheck >/dev/null; then shellcheck .ci/run scripts/*.sh deploy/healthcheck deploy/copy_models; fi
 
 .PHONY: proto
 proto: $(DEV)  ## generate burnish/v1 from proto/
 	@scripts/proto.sh
 
 .PHONY: docs
-docs: $(DEV)  ## generate the events' documentation
+docs: $(DEV)  ## generate docs/events.md, docs/asyncapi.yaml and docs/configuration.md
 	@python scripts/events.py
+	@python scripts/configuration.py
 
 .PHONY: images
 images:  ## build the container images
