@@ -37,6 +37,9 @@ fi
 if [ -d /run/systemd/system ]; then
   systemctl start docker || fail "systemd could not start it: see 'journalctl -u docker'"
 else
+  # A killed engine leaves its pid behind; the next one would refuse to start if another process has it.
+  pid=$(cat /var/run/docker.pid 2>/dev/null || true)
+  [ -z "$pid" ] || [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = dockerd ] || rm -f /var/run/docker.pid
   setsid nohup dockerd >"$log" 2>&1 </dev/null &
 fi
 for ((second = 0; second < seconds_to_start; second++)); do

@@ -10,7 +10,7 @@ import struct
 import sys
 from typing import NamedTuple, NoReturn
 
-from . import child, kernel, runner, seccomp
+from . import child, kernel, runner, seccomp, warmup
 from .settings import LaneSettings
 from .wire import Limits, Status
 
@@ -153,13 +153,11 @@ def _preload(modules: tuple[str, ...]) -> None:
     for name in modules:
         if importlib.util.find_spec(name) is not None:
             importlib.import_module(name)
-    # Whatever the first evaluation would import, load, compile or cache, every one would.
-    record = runner.judge(
-        b'{"source": "def reward(p, c, e): return 1", "entry": "reward",'
-        b' "prompt": "", "completion": "", "example": {}}'
-    )
+    record = runner.judge(warmup.job(warmup.PLAIN))
     if record.status is not Status.OK:
         raise RuntimeError(record.message)
+    if {"torch", "triton"} <= sys.modules.keys():
+        runner.judge(warmup.job(warmup.TRITON))
     runner.shorten(ValueError("warm"))
     sys.modules.pop("reward", None)
 
