@@ -8,3 +8,5 @@ if git rev-parse --verify --quiet HEAD:proto >/dev/null; then
 fi
 rm -f burnish/v1/*_pb2*.py burnish/v1/*_pb2*.pyi
 python -m grpc_tools.protoc -Iproto --python_out=. --pyi_out=. --grpc_python_out=. proto/burnish/v1/*.proto
+# Contracts without a service have no use for a gRPC module.
+grep -L '^class .*Stub' burnish/v1/*_pb2_grpc.py | xargs -r rm
