@@ -4,7 +4,6 @@ Nothing is executed here, so any service may call it; running it is for the sand
 """
 
 import ast
-import hashlib
 import re
 from dataclasses import dataclass
 
@@ -13,6 +12,8 @@ from burnish.errors import UserError
 MAX_SOURCE_BYTES = 256_000
 PREFERRED_NAME = "reward"
 ACCEPTED = "def reward(prompt: str, completion: str, example: dict[str, str]) -> float"
+GROUP_ARGUMENT = "completions"
+"""The name of a second argument that asks for all completions of a group."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
@@ -24,11 +25,13 @@ class RewardFunction:
     Attributes:
         entry: its name.
         takes_context: whether it wants the fourth argument, `context`.
+        group: whether its second argument is `completions`, all of a group at once.
         imports: top-level names of all modules that the source imports, anywhere in it.
     """
 
     entry: str
     takes_context: bool
+    group: bool
     imports: frozenset[str]
 
 
@@ -47,11 +50,6 @@ def check_name(name: str) -> str:
     return name
 
 
-def revision_of(source: str) -> str:
-    """The identity of a source: the same text is the same revision."""
-    return hashlib.sha256(source.encode()).hexdigest()
-
-
 def check_source(source: str) -> RewardFunction:
     """Find the function that scores, without running anything.
 
@@ -64,7 +62,9 @@ def check_source(source: str) -> RewardFunction:
         )
     tree = _parse(source)
     function = _entry(tree)
-    return RewardFunction(function.name, _takes_context(function), _imports(tree))
+    return RewardFunction(
+        function.name, _takes_context(function), _is_group(function), _imports(tree)
+    )
 
 
 def _parse(source: str) -> ast.Module:
@@ -136,6 +136,11 @@ def _takes_context(function: ast.FunctionDef) -> bool:
     arguments = [*function.args.posonlyargs, *function.args.args]
     required = len(arguments) - len(function.args.defaults)
     return required == 4 or (len(arguments) > 3 and arguments[3].arg == "context")
+
+
+def _is_group(function: ast.FunctionDef) -> bool:
+    arguments = [*function.args.posonlyargs, *function.args.args]
+    return len(arguments) > 1 and arguments[1].arg == GROUP_ARGUMENT
 
 
 def _imports(tree: ast.Module) -> frozenset[str]:

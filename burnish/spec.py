@@ -12,11 +12,12 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import yaml
 from google.protobuf import json_format
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from burnish.errors import UserError
 from burnish.explain import explain, nearest, rule
-from burnish.rewards import check_name
+from burnish.reward_spec import TRITON_PARTS, Reward
+from burnish.strict import Strict
 from burnish.v1 import job_pb2
 
 LossName: TypeAlias = Literal["cispo", "dr_grpo", "grpo"]
@@ -38,25 +39,7 @@ _ENUM_PREFIXES: Mapping[str, str] = {
 }
 
 
-class _Config(BaseModel):
-    """A mapping whose unknown keys are refused with the nearest valid name."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, data: object) -> object:
-        if data is None:  # `- sft:` in YAML asks for the defaults
-            return {}
-        if isinstance(data, Mapping):
-            for key in data:
-                if key not in cls.model_fields:
-                    hint = nearest(str(key), list(cls.model_fields), "keys")
-                    raise rule(str(key), f"unknown key `{key}`", hint)
-        return data
-
-
-class Sampling(_Config):
+class Sampling(Strict):
     """How completions are drawn."""
 
     temperature: float = Field(
@@ -84,32 +67,7 @@ class EvaluationSampling(Sampling):
     )
 
 
-class Reward(_Config):
-    """One reward function: an uploaded revision, or a source that is about to become one."""
-
-    name: Annotated[str, AfterValidator(check_name)] = Field(
-        description="Name in metrics and results."
-    )
-    file: str | None = Field(default=None, min_length=1, description="Path of its Python source.")
-    source: str | None = Field(default=None, min_length=1, description="Its Python source.")
-    revision: str | None = Field(
-        default=None,
-        pattern=r"^[0-9a-f]{64}$",
-        description="SHA-256 of an uploaded source; unset: the newest of this name.",
-    )
-    weight: float = Field(
-        default=1.0, ge=-1000, le=1000, description="Factor in the combined reward; 0 only watches."
-    )
-
-    @model_validator(mode="after")
-    def _one_origin(self) -> Self:
-        given = [key for key in ("file", "source", "revision") if getattr(self, key) is not None]
-        if len(given) > 1:
-            raise rule(given[1], f"give either `{given[0]}` or `{given[1]}`, not both")
-        return self
-
-
-class SftStage(_Config):
+class SftStage(Strict):
     """Supervised warm-up on the labelled rows (those with a `completion`)."""
 
     epochs: int = Field(default=5, ge=1, le=1000, description="Passes over the labelled rows.")
@@ -117,7 +75,7 @@ class SftStage(_Config):
     learning_rate: float = Field(default=1e-4, gt=0, le=1, description="Step size of AdamW.")
 
 
-class RlStage(_Config):
+class RlStage(Strict):
     """Policy-gradient steps on groups of completions that the rewards score."""
 
     steps: int = Field(default=100, ge=1, le=100_000, description="Optimizer steps.")
@@ -170,7 +128,7 @@ class RlStage(_Config):
         return self
 
 
-class Stage(_Config):
+class Stage(Strict):
     """One stage: exactly one of its kinds."""
 
     sft: SftStage | None = Field(default=None, description="Supervised warm-up.")
@@ -186,7 +144,7 @@ class Stage(_Config):
         return {kind: {} if options is None else options for kind, options in data.items()}
 
 
-class Lora(_Config):
+class Lora(Strict):
     """The adapter's shape; it covers all linear layers."""
 
     rank: int = Field(default=16, ge=1, le=512, description="Rank of each update.")
@@ -195,7 +153,7 @@ class Lora(_Config):
     )
 
 
-class Evaluation(_Config):
+class Evaluation(Strict):
     """When and how the held-out rows are answered."""
 
     every_steps: int = Field(
@@ -210,7 +168,7 @@ class Evaluation(_Config):
     )
 
 
-class JobSpec(_Config):
+class JobSpec(Strict):
     """A whole job. Use `parse`, `from_yaml` or `from_proto`: they say what is wrong in words."""
 
     name: str = Field(
@@ -250,7 +208,8 @@ class JobSpec(_Config):
             raise rule("rewards", "an `rl` stage needs at least one reward function")
         if all(reward.weight == 0 for reward in self.rewards):
             raise rule("rewards", "an `rl` stage needs a reward whose weight is not 0")
-        if stage.require_success and stage.require_success not in names:
+        known = [*names, *(f"{each.name}/{part}" for each in self.rewards for part in TRITON_PARTS)]
+        if stage.require_success and stage.require_success not in known:
             raise rule(
                 f"{field}.require_success",
                 f"`{stage.require_success}` is not one of the job's rewards",
@@ -318,11 +277,15 @@ class JobSpec(_Config):
             UserError: A reward still names a local file or source; create it first.
         """
         for index, reward in enumerate(self.rewards):
-            if reward.file is not None or reward.source is not None:
+            if not reward.uploaded:
                 raise UserError(
                     f"reward `{reward.name}` is not uploaded yet", field=f"rewards[{index}]"
                 )
         data = _rename_enums(self.model_dump(exclude_none=True), to_wire=True)
+        references = {"name", "revision", "weight", "group"}
+        data["rewards"] = [
+            each.model_dump(include=references, exclude_none=True) for each in self.rewards
+        ]
         return json_format.ParseDict(data, job_pb2.JobSpec())
 
     def to_json(self) -> str:

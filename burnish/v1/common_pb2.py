@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x62urnish/v1/common.proto\x12\nburnish.v1\"G\n\tObjectRef\x12\x0e\n\x06\x62ucket\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x0c\n\x04size\x18\x04 \x01(\x04\"(\n\x07Message\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\xa3\x01\n\tPromptRow\x12\n\n\x02id\x18\x01 \x01(\t\x12%\n\x08messages\x18\x02 \x03(\x0b\x32\x13.burnish.v1.Message\x12\x33\n\x07\x65xample\x18\x03 \x03(\x0b\x32\".burnish.v1.PromptRow.ExampleEntry\x1a.\n\x0c\x45xampleEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x89\x01\n\nAdapterRef\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nbase_model\x18\x02 \x01(\t\x12\x0e\n\x06job_id\x18\x03 \x01(\t\x12\x16\n\x0epolicy_version\x18\x04 \x01(\x04\x12#\n\x04\x62lob\x18\x05 \x01(\x0b\x32\x15.burnish.v1.ObjectRef\x12\x0c\n\x04rank\x18\x06 \x01(\r\"r\n\x0eSamplingParams\x12\x13\n\x0btemperature\x18\x01 \x01(\x02\x12\r\n\x05top_p\x18\x02 \x01(\x02\x12\x12\n\nmax_tokens\x18\x03 \x01(\r\x12\x11\n\x04seed\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x0c\n\x04stop\x18\x05 \x03(\tB\x07\n\x05_seed\";\n\tRewardRef\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x0e\n\x06weight\x18\x03 \x01(\x01\"O\n\rRewardContext\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x04\x12\x11\n\tmax_steps\x18\x03 \x01(\x04\x12\r\n\x05level\x18\x04 \x01(\t*|\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1b\n\x17\x46INISH_REASON_CANCELLED\x10\x03*M\n\x07Purpose\x12\x17\n\x13PURPOSE_UNSPECIFIED\x10\x00\x12\x11\n\rPURPOSE_TRAIN\x10\x01\x12\x16\n\x12PURPOSE_EVALUATION\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x62urnish/v1/common.proto\x12\nburnish.v1\"G\n\tObjectRef\x12\x0e\n\x06\x62ucket\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x0c\n\x04size\x18\x04 \x01(\x04\"(\n\x07Message\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\t\"\xa3\x01\n\tPromptRow\x12\n\n\x02id\x18\x01 \x01(\t\x12%\n\x08messages\x18\x02 \x03(\x0b\x32\x13.burnish.v1.Message\x12\x33\n\x07\x65xample\x18\x03 \x03(\x0b\x32\".burnish.v1.PromptRow.ExampleEntry\x1a.\n\x0c\x45xampleEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x89\x01\n\nAdapterRef\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nbase_model\x18\x02 \x01(\t\x12\x0e\n\x06job_id\x18\x03 \x01(\t\x12\x16\n\x0epolicy_version\x18\x04 \x01(\x04\x12#\n\x04\x62lob\x18\x05 \x01(\x0b\x32\x15.burnish.v1.ObjectRef\x12\x0c\n\x04rank\x18\x06 \x01(\r\"r\n\x0eSamplingParams\x12\x13\n\x0btemperature\x18\x01 \x01(\x02\x12\r\n\x05top_p\x18\x02 \x01(\x02\x12\x12\n\nmax_tokens\x18\x03 \x01(\r\x12\x11\n\x04seed\x18\x04 \x01(\x04H\x00\x88\x01\x01\x12\x0c\n\x04stop\x18\x05 \x03(\tB\x07\n\x05_seed\"J\n\tRewardRef\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x0e\n\x06weight\x18\x03 \x01(\x01\x12\r\n\x05group\x18\x04 \x01(\x08\"o\n\x0cRewardLimits\x12\x0f\n\x07seconds\x18\x01 \x01(\x01\x12\x12\n\nmemory_mib\x18\x02 \x01(\r\x12\x13\n\x0bscratch_mib\x18\x03 \x01(\r\x12\x11\n\tprocesses\x18\x04 \x01(\r\x12\x12\n\noutput_kib\x18\x05 \x01(\r\"\xae\x01\n\x10RewardDefinition\x12\x10\n\x06source\x18\x01 \x01(\tH\x00\x12\x10\n\x06grader\x18\x02 \x01(\tH\x00\x12\x10\n\x06preset\x18\x03 \x01(\tH\x00\x12\x0f\n\x07options\x18\x04 \x01(\t\x12\x10\n\x08packages\x18\x05 \x03(\t\x12\x0f\n\x07secrets\x18\x06 \x03(\t\x12(\n\x06limits\x18\x07 \x01(\x0b\x32\x18.burnish.v1.RewardLimitsB\x06\n\x04kind\"O\n\rRewardContext\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x04\x12\x11\n\tmax_steps\x18\x03 \x01(\x04\x12\r\n\x05level\x18\x04 \x01(\t*|\n\x0c\x46inishReason\x12\x1d\n\x19\x46INISH_REASON_UNSPECIFIED\x10\x00\x12\x16\n\x12\x46INISH_REASON_STOP\x10\x01\x12\x18\n\x14\x46INISH_REASON_LENGTH\x10\x02\x12\x1b\n\x17\x46INISH_REASON_CANCELLED\x10\x03*M\n\x07Purpose\x12\x17\n\x13PURPOSE_UNSPECIFIED\x10\x00\x12\x11\n\rPURPOSE_TRAIN\x10\x01\x12\x16\n\x12PURPOSE_EVALUATION\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,10 +33,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PROMPTROW_EXAMPLEENTRY']._loaded_options = None
   _globals['_PROMPTROW_EXAMPLEENTRY']._serialized_options = b'8\001'
-  _globals['_FINISHREASON']._serialized_start=718
-  _globals['_FINISHREASON']._serialized_end=842
-  _globals['_PURPOSE']._serialized_start=844
-  _globals['_PURPOSE']._serialized_end=921
+  _globals['_FINISHREASON']._serialized_start=1023
+  _globals['_FINISHREASON']._serialized_end=1147
+  _globals['_PURPOSE']._serialized_start=1149
+  _globals['_PURPOSE']._serialized_end=1226
   _globals['_OBJECTREF']._serialized_start=39
   _globals['_OBJECTREF']._serialized_end=110
   _globals['_MESSAGE']._serialized_start=112
@@ -50,7 +50,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SAMPLINGPARAMS']._serialized_start=460
   _globals['_SAMPLINGPARAMS']._serialized_end=574
   _globals['_REWARDREF']._serialized_start=576
-  _globals['_REWARDREF']._serialized_end=635
-  _globals['_REWARDCONTEXT']._serialized_start=637
-  _globals['_REWARDCONTEXT']._serialized_end=716
+  _globals['_REWARDREF']._serialized_end=650
+  _globals['_REWARDLIMITS']._serialized_start=652
+  _globals['_REWARDLIMITS']._serialized_end=763
+  _globals['_REWARDDEFINITION']._serialized_start=766
+  _globals['_REWARDDEFINITION']._serialized_end=940
+  _globals['_REWARDCONTEXT']._serialized_start=942
+  _globals['_REWARDCONTEXT']._serialized_end=1021
 # @@protoc_insertion_point(module_scope)

@@ -95,14 +95,48 @@ class SamplingParams(_message.Message):
     def __init__(self, temperature: _Optional[float] = ..., top_p: _Optional[float] = ..., max_tokens: _Optional[int] = ..., seed: _Optional[int] = ..., stop: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class RewardRef(_message.Message):
-    __slots__ = ("name", "revision", "weight")
+    __slots__ = ("name", "revision", "weight", "group")
     NAME_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     WEIGHT_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
     name: str
     revision: str
     weight: float
-    def __init__(self, name: _Optional[str] = ..., revision: _Optional[str] = ..., weight: _Optional[float] = ...) -> None: ...
+    group: bool
+    def __init__(self, name: _Optional[str] = ..., revision: _Optional[str] = ..., weight: _Optional[float] = ..., group: _Optional[bool] = ...) -> None: ...
+
+class RewardLimits(_message.Message):
+    __slots__ = ("seconds", "memory_mib", "scratch_mib", "processes", "output_kib")
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    MEMORY_MIB_FIELD_NUMBER: _ClassVar[int]
+    SCRATCH_MIB_FIELD_NUMBER: _ClassVar[int]
+    PROCESSES_FIELD_NUMBER: _ClassVar[int]
+    OUTPUT_KIB_FIELD_NUMBER: _ClassVar[int]
+    seconds: float
+    memory_mib: int
+    scratch_mib: int
+    processes: int
+    output_kib: int
+    def __init__(self, seconds: _Optional[float] = ..., memory_mib: _Optional[int] = ..., scratch_mib: _Optional[int] = ..., processes: _Optional[int] = ..., output_kib: _Optional[int] = ...) -> None: ...
+
+class RewardDefinition(_message.Message):
+    __slots__ = ("source", "grader", "preset", "options", "packages", "secrets", "limits")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    GRADER_FIELD_NUMBER: _ClassVar[int]
+    PRESET_FIELD_NUMBER: _ClassVar[int]
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    PACKAGES_FIELD_NUMBER: _ClassVar[int]
+    SECRETS_FIELD_NUMBER: _ClassVar[int]
+    LIMITS_FIELD_NUMBER: _ClassVar[int]
+    source: str
+    grader: str
+    preset: str
+    options: str
+    packages: _containers.RepeatedScalarFieldContainer[str]
+    secrets: _containers.RepeatedScalarFieldContainer[str]
+    limits: RewardLimits
+    def __init__(self, source: _Optional[str] = ..., grader: _Optional[str] = ..., preset: _Optional[str] = ..., options: _Optional[str] = ..., packages: _Optional[_Iterable[str]] = ..., secrets: _Optional[_Iterable[str]] = ..., limits: _Optional[_Union[RewardLimits, _Mapping]] = ...) -> None: ...
 
 class RewardContext(_message.Message):
     __slots__ = ("job_id", "step", "max_steps", "level")

@@ -130,8 +130,27 @@ class RolloutCompleted(_message.Message):
     seconds: float
     def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., group_id: _Optional[str] = ..., completion_id: _Optional[str] = ..., index: _Optional[int] = ..., group_size: _Optional[int] = ..., purpose: _Optional[_Union[_common_pb2.Purpose, str]] = ..., row: _Optional[_Union[_common_pb2.PromptRow, _Mapping]] = ..., completion: _Optional[str] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., completion_token_ids: _Optional[_Iterable[int]] = ..., logprobs: _Optional[_Iterable[float]] = ..., finish_reason: _Optional[_Union[_common_pb2.FinishReason, str]] = ..., policy_version: _Optional[int] = ..., adapter: _Optional[str] = ..., rewards: _Optional[_Iterable[_Union[_common_pb2.RewardRef, _Mapping]]] = ..., context: _Optional[_Union[_common_pb2.RewardContext, _Mapping]] = ..., on_reward_error: _Optional[_Union[_job_pb2.OnRewardError, str]] = ..., seconds: _Optional[float] = ...) -> None: ...
 
+class GroupCompleted(_message.Message):
+    __slots__ = ("project", "job_id", "group_id", "completions")
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    GROUP_ID_FIELD_NUMBER: _ClassVar[int]
+    COMPLETIONS_FIELD_NUMBER: _ClassVar[int]
+    project: str
+    job_id: str
+    group_id: str
+    completions: _containers.RepeatedCompositeFieldContainer[RolloutCompleted]
+    def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., group_id: _Optional[str] = ..., completions: _Optional[_Iterable[_Union[RolloutCompleted, _Mapping]]] = ...) -> None: ...
+
 class Score(_message.Message):
-    __slots__ = ("name", "revision", "status", "value", "weight", "message", "stdout", "seconds", "cpu_ms", "isolation", "flags")
+    __slots__ = ("name", "revision", "status", "value", "weight", "message", "stdout", "seconds", "cpu_ms", "isolation", "flags", "parts", "image", "seed")
+    class PartsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
     NAME_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     STATUS_FIELD_NUMBER: _ClassVar[int]
@@ -143,6 +162,9 @@ class Score(_message.Message):
     CPU_MS_FIELD_NUMBER: _ClassVar[int]
     ISOLATION_FIELD_NUMBER: _ClassVar[int]
     FLAGS_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
     name: str
     revision: str
     status: ScoreStatus
@@ -154,7 +176,10 @@ class Score(_message.Message):
     cpu_ms: float
     isolation: str
     flags: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., revision: _Optional[str] = ..., status: _Optional[_Union[ScoreStatus, str]] = ..., value: _Optional[float] = ..., weight: _Optional[float] = ..., message: _Optional[str] = ..., stdout: _Optional[str] = ..., seconds: _Optional[float] = ..., cpu_ms: _Optional[float] = ..., isolation: _Optional[str] = ..., flags: _Optional[_Iterable[str]] = ...) -> None: ...
+    parts: _containers.ScalarMap[str, float]
+    image: str
+    seed: int
+    def __init__(self, name: _Optional[str] = ..., revision: _Optional[str] = ..., status: _Optional[_Union[ScoreStatus, str]] = ..., value: _Optional[float] = ..., weight: _Optional[float] = ..., message: _Optional[str] = ..., stdout: _Optional[str] = ..., seconds: _Optional[float] = ..., cpu_ms: _Optional[float] = ..., isolation: _Optional[str] = ..., flags: _Optional[_Iterable[str]] = ..., parts: _Optional[_Mapping[str, float]] = ..., image: _Optional[str] = ..., seed: _Optional[int] = ...) -> None: ...
 
 class RewardScored(_message.Message):
     __slots__ = ("completion", "scores", "reward", "message", "fatal")

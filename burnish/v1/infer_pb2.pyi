@@ -100,16 +100,18 @@ class CancelGeneration(_message.Message):
     def __init__(self, request_id: _Optional[str] = ...) -> None: ...
 
 class TryRewardRequest(_message.Message):
-    __slots__ = ("name", "source", "rows", "completions")
+    __slots__ = ("name", "rows", "completions", "definition", "project")
     NAME_FIELD_NUMBER: _ClassVar[int]
-    SOURCE_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     COMPLETIONS_FIELD_NUMBER: _ClassVar[int]
+    DEFINITION_FIELD_NUMBER: _ClassVar[int]
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
     name: str
-    source: str
     rows: _containers.RepeatedCompositeFieldContainer[_common_pb2.PromptRow]
     completions: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, name: _Optional[str] = ..., source: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[_common_pb2.PromptRow, _Mapping]]] = ..., completions: _Optional[_Iterable[str]] = ...) -> None: ...
+    definition: _common_pb2.RewardDefinition
+    project: str
+    def __init__(self, name: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[_common_pb2.PromptRow, _Mapping]]] = ..., completions: _Optional[_Iterable[str]] = ..., definition: _Optional[_Union[_common_pb2.RewardDefinition, _Mapping]] = ..., project: _Optional[str] = ...) -> None: ...
 
 class TryRewardResponse(_message.Message):
     __slots__ = ("verdicts", "error")
@@ -120,7 +122,14 @@ class TryRewardResponse(_message.Message):
     def __init__(self, verdicts: _Optional[_Iterable[_Union[RewardVerdict, _Mapping]]] = ..., error: _Optional[str] = ...) -> None: ...
 
 class RewardVerdict(_message.Message):
-    __slots__ = ("status", "score", "message", "stdout", "seconds", "cpu_ms", "isolation")
+    __slots__ = ("status", "score", "message", "stdout", "seconds", "cpu_ms", "isolation", "parts", "flags", "image", "seed")
+    class PartsEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: float
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
     STATUS_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
@@ -128,6 +137,10 @@ class RewardVerdict(_message.Message):
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     CPU_MS_FIELD_NUMBER: _ClassVar[int]
     ISOLATION_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    FLAGS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
     status: str
     score: float
     message: str
@@ -135,4 +148,8 @@ class RewardVerdict(_message.Message):
     seconds: float
     cpu_ms: float
     isolation: str
-    def __init__(self, status: _Optional[str] = ..., score: _Optional[float] = ..., message: _Optional[str] = ..., stdout: _Optional[str] = ..., seconds: _Optional[float] = ..., cpu_ms: _Optional[float] = ..., isolation: _Optional[str] = ...) -> None: ...
+    parts: _containers.ScalarMap[str, float]
+    flags: _containers.RepeatedScalarFieldContainer[str]
+    image: str
+    seed: int
+    def __init__(self, status: _Optional[str] = ..., score: _Optional[float] = ..., message: _Optional[str] = ..., stdout: _Optional[str] = ..., seconds: _Optional[float] = ..., cpu_ms: _Optional[float] = ..., isolation: _Optional[str] = ..., parts: _Optional[_Mapping[str, float]] = ..., flags: _Optional[_Iterable[str]] = ..., image: _Optional[str] = ..., seed: _Optional[int] = ...) -> None: ...

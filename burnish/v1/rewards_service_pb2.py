@@ -27,31 +27,33 @@ from burnish.v1 import infer_pb2 as burnish_dot_v1_dot_infer__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n burnish/v1/rewards_service.proto\x12\nburnish.v1\x1a\x17\x62urnish/v1/common.proto\x1a\x16\x62urnish/v1/infer.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"y\n\x06Reward\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x0f\n\x07project\x18\x03 \x01(\t\x12\x0e\n\x06source\x18\x04 \x01(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"3\n\x13\x43reateRewardRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06source\x18\x02 \x01(\t\":\n\x14\x43reateRewardResponse\x12\"\n\x06reward\x18\x01 \x01(\x0b\x32\x12.burnish.v1.Reward\";\n\x12ListRewardsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"S\n\x13ListRewardsResponse\x12#\n\x07rewards\x18\x01 \x03(\x0b\x32\x12.burnish.v1.Reward\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x10GetRewardRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\"7\n\x11GetRewardResponse\x12\"\n\x06reward\x18\x01 \x01(\x0b\x32\x12.burnish.v1.Reward\"|\n\x11TestRewardRequest\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12#\n\x04rows\x18\x03 \x03(\x0b\x32\x15.burnish.v1.PromptRow\x12\x0f\n\x07\x66ile_id\x18\x04 \x01(\t\x12\x13\n\x0b\x63ompletions\x18\x05 \x03(\t\"A\n\x12TestRewardResponse\x12+\n\x08verdicts\x18\x01 \x03(\x0b\x32\x19.burnish.v1.RewardVerdict2\xca\x02\n\x0eRewardsService\x12Q\n\x0c\x43reateReward\x12\x1f.burnish.v1.CreateRewardRequest\x1a .burnish.v1.CreateRewardResponse\x12N\n\x0bListRewards\x12\x1e.burnish.v1.ListRewardsRequest\x1a\x1f.burnish.v1.ListRewardsResponse\x12H\n\tGetReward\x12\x1c.burnish.v1.GetRewardRequest\x1a\x1d.burnish.v1.GetRewardResponse\x12K\n\nTestReward\x12\x1d.burnish.v1.TestRewardRequest\x1a\x1e.burnish.v1.TestRewardResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n burnish/v1/rewards_service.proto\x12\nburnish.v1\x1a\x17\x62urnish/v1/common.proto\x1a\x16\x62urnish/v1/infer.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xce\x01\n\x06Reward\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\x12\x0f\n\x07project\x18\x03 \x01(\t\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\ndefinition\x18\x06 \x01(\x0b\x32\x1c.burnish.v1.RewardDefinition\x12+\n\x08warnings\x18\x07 \x03(\x0b\x32\x19.burnish.v1.RewardWarningJ\x04\x08\x04\x10\x05\"<\n\rRewardWarning\x12\x0c\n\x04line\x18\x01 \x01(\r\x12\x0c\n\x04rule\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"[\n\x13\x43reateRewardRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\ndefinition\x18\x03 \x01(\x0b\x32\x1c.burnish.v1.RewardDefinitionJ\x04\x08\x02\x10\x03\":\n\x14\x43reateRewardResponse\x12\"\n\x06reward\x18\x01 \x01(\x0b\x32\x12.burnish.v1.Reward\";\n\x12ListRewardsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"S\n\x13ListRewardsResponse\x12#\n\x07rewards\x18\x01 \x03(\x0b\x32\x12.burnish.v1.Reward\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"2\n\x10GetRewardRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08revision\x18\x02 \x01(\t\"7\n\x11GetRewardResponse\x12\"\n\x06reward\x18\x01 \x01(\x0b\x32\x12.burnish.v1.Reward\"\xa4\x01\n\x11TestRewardRequest\x12\x30\n\ndefinition\x18\x06 \x01(\x0b\x32\x1c.burnish.v1.RewardDefinition\x12\x0c\n\x04name\x18\x02 \x01(\t\x12#\n\x04rows\x18\x03 \x03(\x0b\x32\x15.burnish.v1.PromptRow\x12\x0f\n\x07\x66ile_id\x18\x04 \x01(\t\x12\x13\n\x0b\x63ompletions\x18\x05 \x03(\tJ\x04\x08\x01\x10\x02\"A\n\x12TestRewardResponse\x12+\n\x08verdicts\x18\x01 \x03(\x0b\x32\x19.burnish.v1.RewardVerdict2\xca\x02\n\x0eRewardsService\x12Q\n\x0c\x43reateReward\x12\x1f.burnish.v1.CreateRewardRequest\x1a .burnish.v1.CreateRewardResponse\x12N\n\x0bListRewards\x12\x1e.burnish.v1.ListRewardsRequest\x1a\x1f.burnish.v1.ListRewardsResponse\x12H\n\tGetReward\x12\x1c.burnish.v1.GetRewardRequest\x1a\x1d.burnish.v1.GetRewardResponse\x12K\n\nTestReward\x12\x1d.burnish.v1.TestRewardRequest\x1a\x1e.burnish.v1.TestRewardResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'burnish.v1.rewards_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REWARD']._serialized_start=130
-  _globals['_REWARD']._serialized_end=251
-  _globals['_CREATEREWARDREQUEST']._serialized_start=253
-  _globals['_CREATEREWARDREQUEST']._serialized_end=304
-  _globals['_CREATEREWARDRESPONSE']._serialized_start=306
-  _globals['_CREATEREWARDRESPONSE']._serialized_end=364
-  _globals['_LISTREWARDSREQUEST']._serialized_start=366
-  _globals['_LISTREWARDSREQUEST']._serialized_end=425
-  _globals['_LISTREWARDSRESPONSE']._serialized_start=427
-  _globals['_LISTREWARDSRESPONSE']._serialized_end=510
-  _globals['_GETREWARDREQUEST']._serialized_start=512
-  _globals['_GETREWARDREQUEST']._serialized_end=562
-  _globals['_GETREWARDRESPONSE']._serialized_start=564
-  _globals['_GETREWARDRESPONSE']._serialized_end=619
-  _globals['_TESTREWARDREQUEST']._serialized_start=621
-  _globals['_TESTREWARDREQUEST']._serialized_end=745
-  _globals['_TESTREWARDRESPONSE']._serialized_start=747
-  _globals['_TESTREWARDRESPONSE']._serialized_end=812
-  _globals['_REWARDSSERVICE']._serialized_start=815
-  _globals['_REWARDSSERVICE']._serialized_end=1145
+  _globals['_REWARD']._serialized_start=131
+  _globals['_REWARD']._serialized_end=337
+  _globals['_REWARDWARNING']._serialized_start=339
+  _globals['_REWARDWARNING']._serialized_end=399
+  _globals['_CREATEREWARDREQUEST']._serialized_start=401
+  _globals['_CREATEREWARDREQUEST']._serialized_end=492
+  _globals['_CREATEREWARDRESPONSE']._serialized_start=494
+  _globals['_CREATEREWARDRESPONSE']._serialized_end=552
+  _globals['_LISTREWARDSREQUEST']._serialized_start=554
+  _globals['_LISTREWARDSREQUEST']._serialized_end=613
+  _globals['_LISTREWARDSRESPONSE']._serialized_start=615
+  _globals['_LISTREWARDSRESPONSE']._serialized_end=698
+  _globals['_GETREWARDREQUEST']._serialized_start=700
+  _globals['_GETREWARDREQUEST']._serialized_end=750
+  _globals['_GETREWARDRESPONSE']._serialized_start=752
+  _globals['_GETREWARDRESPONSE']._serialized_end=807
+  _globals['_TESTREWARDREQUEST']._serialized_start=810
+  _globals['_TESTREWARDREQUEST']._serialized_end=974
+  _globals['_TESTREWARDRESPONSE']._serialized_start=976
+  _globals['_TESTREWARDRESPONSE']._serialized_end=1041
+  _globals['_REWARDSSERVICE']._serialized_start=1044
+  _globals['_REWARDSSERVICE']._serialized_end=1374
 # @@protoc_insertion_point(module_scope)

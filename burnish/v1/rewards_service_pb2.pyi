@@ -12,26 +12,38 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Reward(_message.Message):
-    __slots__ = ("name", "revision", "project", "source", "created_at")
+    __slots__ = ("name", "revision", "project", "created_at", "definition", "warnings")
     NAME_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
-    SOURCE_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    DEFINITION_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     name: str
     revision: str
     project: str
-    source: str
     created_at: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., revision: _Optional[str] = ..., project: _Optional[str] = ..., source: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    definition: _common_pb2.RewardDefinition
+    warnings: _containers.RepeatedCompositeFieldContainer[RewardWarning]
+    def __init__(self, name: _Optional[str] = ..., revision: _Optional[str] = ..., project: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., definition: _Optional[_Union[_common_pb2.RewardDefinition, _Mapping]] = ..., warnings: _Optional[_Iterable[_Union[RewardWarning, _Mapping]]] = ...) -> None: ...
+
+class RewardWarning(_message.Message):
+    __slots__ = ("line", "rule", "message")
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    line: int
+    rule: str
+    message: str
+    def __init__(self, line: _Optional[int] = ..., rule: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class CreateRewardRequest(_message.Message):
-    __slots__ = ("name", "source")
+    __slots__ = ("name", "definition")
     NAME_FIELD_NUMBER: _ClassVar[int]
-    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    DEFINITION_FIELD_NUMBER: _ClassVar[int]
     name: str
-    source: str
-    def __init__(self, name: _Optional[str] = ..., source: _Optional[str] = ...) -> None: ...
+    definition: _common_pb2.RewardDefinition
+    def __init__(self, name: _Optional[str] = ..., definition: _Optional[_Union[_common_pb2.RewardDefinition, _Mapping]] = ...) -> None: ...
 
 class CreateRewardResponse(_message.Message):
     __slots__ = ("reward",)
@@ -70,18 +82,18 @@ class GetRewardResponse(_message.Message):
     def __init__(self, reward: _Optional[_Union[Reward, _Mapping]] = ...) -> None: ...
 
 class TestRewardRequest(_message.Message):
-    __slots__ = ("source", "name", "rows", "file_id", "completions")
-    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    __slots__ = ("definition", "name", "rows", "file_id", "completions")
+    DEFINITION_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     FILE_ID_FIELD_NUMBER: _ClassVar[int]
     COMPLETIONS_FIELD_NUMBER: _ClassVar[int]
-    source: str
+    definition: _common_pb2.RewardDefinition
     name: str
     rows: _containers.RepeatedCompositeFieldContainer[_common_pb2.PromptRow]
     file_id: str
     completions: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, source: _Optional[str] = ..., name: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[_common_pb2.PromptRow, _Mapping]]] = ..., file_id: _Optional[str] = ..., completions: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, definition: _Optional[_Union[_common_pb2.RewardDefinition, _Mapping]] = ..., name: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[_common_pb2.PromptRow, _Mapping]]] = ..., file_id: _Optional[str] = ..., completions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TestRewardResponse(_message.Message):
     __slots__ = ("verdicts",)

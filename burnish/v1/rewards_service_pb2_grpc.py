@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class RewardsServiceStub:
-    """Reward functions: Python source, immutable once created.
+    """Rewards: immutable definitions that say how good a completion is.
     """
 
     def __init__(self, channel):
@@ -58,11 +58,11 @@ class RewardsServiceStub:
 
 
 class RewardsServiceServicer:
-    """Reward functions: Python source, immutable once created.
+    """Rewards: immutable definitions that say how good a completion is.
     """
 
     def CreateReward(self, request, context):
-        """The same name with another source is a new revision; with the same source, the same one.
+        """The same name with another definition is a new revision; with the same one, the same revision.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -119,7 +119,7 @@ def add_RewardsServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class RewardsService:
-    """Reward functions: Python source, immutable once created.
+    """Rewards: immutable definitions that say how good a completion is.
     """
 
     @staticmethod
