@@ -69,6 +69,11 @@ class Backend(Protocol):
         """As it is written into every score."""
         ...
 
+    @property
+    def image(self) -> str:
+        """Digest of the image that lanes are made from; "" where there is none."""
+        ...
+
     def launch(self, lane_class: LaneClass) -> LaneProcess:
         """Start a lane; it greets when it is warm.
 

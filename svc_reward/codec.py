@@ -51,6 +51,10 @@ def score(value: Score) -> events_pb2.Score:
         seconds=outcome.seconds,
         cpu_ms=outcome.cpu_ms,
         isolation=outcome.isolation,
+        parts=outcome.parts,
+        flags=outcome.flags,
+        image=outcome.image,
+        seed=outcome.seed,
     )
 
 
@@ -75,4 +79,8 @@ def verdict(outcome: Outcome) -> infer_pb2.RewardVerdict:
         seconds=outcome.seconds,
         cpu_ms=outcome.cpu_ms,
         isolation=outcome.isolation,
+        parts=outcome.parts,
+        flags=outcome.flags,
+        image=outcome.image,
+        seed=outcome.seed,
     )

@@ -1,14 +1,23 @@
-"""What a reward function is given, and in which kind of lane it runs."""
+"""What can be judged by one evaluation in a lane: the program, its lane, and its arguments."""
 
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal, Self
 
+from burnish.reward_spec import RewardDefinition, RewardLimits
 from burnish.rewards import RewardFunction, check_source
 
 PRELOADABLE = ("numpy", "torch", "triton")
 """Modules whose import costs more than a score should; each after what it needs."""
+MAX_WORKERS = 64
+"""Processes that one evaluation can have started for it."""
+DEFAULT_LIMITS = RewardLimits()
+"""Nothing is asked for: the operator's defaults."""
+
+Kind = Literal["function", "group", "grade", "similarity", "triton"]
+"""As `lane.runner` knows them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,38 +27,93 @@ class LaneClass:
     Attributes:
         preload: modules that are imported before any job comes.
         packages: installed packages can be imported, beyond the standard library.
+        kernels: Triton kernels are judged in it.
+        layer: digest of the pip packages that it shows besides; "" without any.
+        limits: what the lane as a whole is made for; unset: the operator's defaults.
     """
 
     preload: tuple[str, ...] = ()
     packages: bool = False
+    kernels: bool = False
+    layer: str = ""
+    limits: RewardLimits = DEFAULT_LIMITS
 
     @classmethod
-    def of(cls, function: RewardFunction) -> "LaneClass":
-        foreign = function.imports - sys.stdlib_module_names
+    def of(cls, function: RewardFunction, limits: RewardLimits, layer: str = "") -> Self:
+        foreign = function.imports - sys.stdlib_module_names - {"burnish"}
         wanted = foreign | ({"numpy", "torch"} if "triton" in foreign else set())
-        return cls(tuple(name for name in PRELOADABLE if name in wanted), bool(foreign))
+        preload = tuple(name for name in PRELOADABLE if name in wanted)
+        return cls(preload, bool(foreign or layer), layer=layer, limits=sizes(limits))
+
+
+def sizes(limits: RewardLimits) -> RewardLimits:
+    """The limits that a lane is built with; time and output are kept for each evaluation."""
+    return limits.model_copy(update={"seconds": None, "output_kib": None})
 
 
 @dataclass(frozen=True, slots=True)
-class Function:
-    """A reward's source, ready to be called."""
+class Program:
+    """A reward as a lane runs it.
 
-    name: str
-    revision: str
-    source: str
-    entry: str
-    takes_context: bool
+    Attributes:
+        kind: what the lane does with it.
+        lane_class: where it can run.
+        fixed: the part of the job that is the same for every completion.
+        limits: of one evaluation; unset: the operator's defaults.
+        takes_context: the function wants the fourth argument.
+        secrets: names of what it finds in its environment.
+        workers: processes that it may have started for it.
+    """
+
+    kind: Kind
     lane_class: LaneClass
+    fixed: Mapping[str, object]
+    limits: RewardLimits = DEFAULT_LIMITS
+    takes_context: bool = False
+    secrets: tuple[str, ...] = ()
+    workers: int = 0
 
     @classmethod
-    def parse(cls, name: str, revision: str, source: str) -> "Function":
-        """Check a source.
+    def python(cls, definition: RewardDefinition, layer: str = "") -> Self:
+        """A reward function.
 
         Raises:
-            UserError: it holds no reward function.
+            UserError: its source holds none.
         """
+        source = definition.source or ""
         found = check_source(source)
-        return cls(name, revision, source, found.entry, found.takes_context, LaneClass.of(found))
+        return cls(
+            kind="group" if found.group else "function",
+            lane_class=LaneClass.of(found, definition.limits, layer),
+            fixed={"source": source, "entry": found.entry},
+            limits=definition.limits,
+            takes_context=found.takes_context,
+            secrets=definition.secrets,
+            workers=MAX_WORKERS if "burnish" in found.imports else 0,
+        )
+
+    @classmethod
+    def triton(cls, definition: RewardDefinition) -> Self:
+        """The grader of kernels."""
+        lane_class = LaneClass(
+            PRELOADABLE, packages=True, kernels=True, limits=sizes(definition.limits)
+        )
+        return cls(
+            kind="triton",
+            lane_class=lane_class,
+            fixed={"options": definition.triton.model_dump(mode="json")},
+            limits=definition.limits,
+            workers=MAX_WORKERS,
+        )
+
+    def payload(self, case: "Case", seed: int, secrets: Mapping[str, str] | None = None) -> bytes:
+        """The job as only the process that runs it reads it."""
+        job: dict[str, object] = {"kind": self.kind, "seed": seed, **self.fixed}
+        if secrets:
+            job["secrets"] = dict(secrets)
+        if self.takes_context:
+            job["context"] = dict(case.context)
+        return json.dumps(job | case.arguments()).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,26 +125,24 @@ class Case:
         completion: what the model wrote.
         example: every column of the row as text.
         context: of functions that take it: job_id, step, max_steps, level.
+        completions: all of a group, for rewards that compare them.
     """
 
     prompt: str
     completion: str
     example: Mapping[str, str] = field(default_factory=dict)
     context: Mapping[str, str | int] = field(default_factory=dict)
+    completions: tuple[str, ...] = ()
 
-
-def payload(function: Function, case: Case) -> bytes:
-    """The job as only the child that runs it reads it."""
-    call: dict[str, object] = {
-        "source": function.source,
-        "entry": function.entry,
-        "prompt": case.prompt,
-        "completion": case.completion,
-        "example": dict(case.example),
-    }
-    if function.takes_context:
-        call["context"] = dict(case.context)
-    return json.dumps(call).encode()
+    def arguments(self) -> dict[str, object]:
+        found: dict[str, object] = {
+            "prompt": self.prompt,
+            "completion": self.completion,
+            "example": dict(self.example),
+        }
+        if self.completions:
+            found["completions"] = list(self.completions)
+        return found
 
 
 def last_user_text(messages: Sequence[tuple[str, str]]) -> str:

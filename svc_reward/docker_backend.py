@@ -74,6 +74,10 @@ class DockerBackend:
             self.close()
             raise SandboxError(f"the lane image cannot be made: {error}") from error
 
+    @property
+    def image(self) -> str:
+        return self._digest
+
     def describe(self) -> Mapping[str, str]:
         return {
             "sandbox": "docker",
@@ -120,10 +124,11 @@ class DockerBackend:
         from docker.types import LogConfig, Mount, Ulimit  # noqa: PLC0415
 
         prebuilt = bool(self._settings.lane_image)
-        limits = self._settings.limits(packages=lane_class.packages)
+        limits = self._settings.limits(lane_class.limits, packages=lane_class.packages)
         packages = (PACKAGES,) if lane_class.packages and not prebuilt else ()
         lane = LaneSettings(
             preload=lane_class.preload,
+            kernels=lane_class.kernels,
             packages=lane_class.packages,
             path=packages,
             first_uid=first_uid,
@@ -134,6 +139,8 @@ class DockerBackend:
         )
         # The broker, the zygote and its modules, and the scratch file system count as well.
         own = 1024 * MIB if lane_class.preload else 128 * MIB
+        # A grader of kernels, the candidate and the compiler run side by side.
+        own += 2 * limits.memory if lane_class.kernels else 0
         memory = limits.memory + limits.file + own
         python = "python3" if prebuilt else str(interpreter().executable)
         library_path = "" if prebuilt else interpreter().library_path
@@ -154,7 +161,7 @@ class DockerBackend:
             "tmpfs": {SCRATCH: tmpfs},
             "mem_limit": memory,
             "memswap_limit": memory,
-            "pids_limit": limits.processes + 16,
+            "pids_limit": 2 * limits.processes + 16,
             "nano_cpus": 1_000_000_000,
             "cap_drop": ["ALL"],
             "cap_add": ["SETUID", "SETGID"],

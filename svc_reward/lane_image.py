@@ -61,8 +61,8 @@ def _files(interpreter: Interpreter) -> Iterator[tuple[Path, str]]:
     for path in sorted(interpreter.library.rglob("*")):
         if path.is_file() and is_needed(path, interpreter.library):
             yield path, str(path)
-    for path in sorted(LANE_FOLDER.glob("*.py")):
-        yield path, f"{LANE_PATH}/{path.name}"
+    for path in sorted(LANE_FOLDER.rglob("*.py")):
+        yield path, f"{LANE_PATH}/{path.relative_to(LANE_FOLDER)}"
 
 
 def _digest(files: list[tuple[Path, str]]) -> str:

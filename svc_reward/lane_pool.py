@@ -11,6 +11,7 @@ from svc_reward import outcome
 from svc_reward.backend import Backend, SandboxError
 from svc_reward.config import RewardSettings
 from svc_reward.contract import LaneClass
+from svc_reward.lane.wire import Limits
 from svc_reward.outcome import Outcome
 from svc_reward.warm_lane import WarmLane
 
@@ -57,15 +58,15 @@ class LanePool:
         started = await asyncio.gather(*(self._launch(lane_class) for _ in range(lanes)))
         self._idle += started
 
-    async def evaluate(self, lane_class: LaneClass, payload: bytes) -> Outcome:
+    async def evaluate(self, lane_class: LaneClass, payload: bytes, limits: Limits) -> Outcome:
         """Run one job; infrastructure faults are retried on other lanes. Never raises."""
         async with self._running:
-            result = await self._shielded(lane_class, payload)
+            result = await self._shielded(lane_class, payload, limits)
             for _ in range(RETRIES):
                 if not result.infrastructure or self._closed:
                     break
                 log.warning("lane.retry", status=result.status.name, reason=result.message)
-                result = await self._shielded(lane_class, payload)
+                result = await self._shielded(lane_class, payload, limits)
             if result.infrastructure and self._closed:
                 return outcome.unavailable(CLOSING)
             return result
@@ -79,19 +80,18 @@ class LanePool:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         self._threads.shutdown(wait=False)
 
-    async def _shielded(self, lane_class: LaneClass, payload: bytes) -> Outcome:
+    async def _shielded(self, lane_class: LaneClass, payload: bytes, limits: Limits) -> Outcome:
         """An attempt that ends by itself: a cancelled caller must not leave a lane in limbo."""
-        return await asyncio.shield(self._spawn(self._attempt(lane_class, payload)))
+        return await asyncio.shield(self._spawn(self._attempt(lane_class, payload, limits)))
 
-    async def _attempt(self, lane_class: LaneClass, payload: bytes) -> Outcome:
+    async def _attempt(self, lane_class: LaneClass, payload: bytes, limits: Limits) -> Outcome:
         try:
             lane = await self._acquire(lane_class)
         except SandboxError as error:
             return outcome.unavailable(str(error))
-        return await self._use(lane, payload)
+        return await self._use(lane, payload, limits)
 
-    async def _use(self, lane: WarmLane, payload: bytes) -> Outcome:
-        limits = self._settings.limits(packages=lane.lane_class.packages)
+    async def _use(self, lane: WarmLane, payload: bytes, limits: Limits) -> Outcome:
         try:
             return await self._in_thread(lane.evaluate, payload, limits)
         finally:

@@ -1,7 +1,8 @@
 """What an evaluation came to, as the rest of the service sees it. Pure."""
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from svc_reward.lane.wire import (
     INFRASTRUCTURE,
@@ -29,6 +30,10 @@ class Outcome:
         seconds: wall time.
         cpu_ms: CPU time of the judged code.
         isolation: "docker", "process" or "process-unsafe"; "" where nothing ran.
+        parts: named sub-scores. A fault that has some is the completion's own, not its judge's.
+        flags: named reward hacks that were found.
+        image: digest of the image that it ran in; "" where there is none.
+        seed: of all randomness in it.
     """
 
     status: Status
@@ -38,14 +43,23 @@ class Outcome:
     seconds: float = 0.0
     cpu_ms: float = 0.0
     isolation: str = ""
+    parts: Mapping[str, float] = field(default_factory=dict)
+    flags: Sequence[str] = ()
+    image: str = ""
+    seed: int = 0
 
     @property
     def infrastructure(self) -> bool:
         """It says nothing about the completion: worth another try, never a score."""
         return self.status in INFRASTRUCTURE
 
-    def isolated_by(self, isolation: str) -> "Outcome":
-        return replace(self, isolation=isolation)
+    @property
+    def blames_completion(self) -> bool:
+        """The judged code failed, in a process of its own; its judge did not."""
+        return self.status in FAULTS and bool(self.parts)
+
+    def with_provenance(self, *, isolation: str, image: str, seed: int) -> "Outcome":
+        return replace(self, isolation=isolation, image=image, seed=seed)
 
 
 def from_result(result: Result, sequence: int) -> Outcome:
@@ -56,22 +70,41 @@ def from_result(result: Result, sequence: int) -> Outcome:
     """
     if result.sequence != sequence:
         raise WireError(f"answer to job {result.sequence} instead of {sequence}")
-    if result.status in INFRASTRUCTURE:
-        raise WireError(f"a lane does not say {result.status.name}")
+    record = result.record
+    if record.status in INFRASTRUCTURE:
+        raise WireError(f"a lane does not say {record.status.name}")
     times = (result.seconds, result.cpu)
     if not all(math.isfinite(number) and number >= 0 for number in times):
         raise WireError("times make no sense")
-    status, message = result.status, result.message
-    if status is Status.OK and not _is_score(result.value):
+    status, message = record.status, record.message
+    parts = dict(record.parts)
+    if status is Status.OK and not all(map(_is_score, (record.value, *parts.values()))):
         status, message = Status.INVALID_SCORE, "the score is not a finite number in range"
     return Outcome(
         status=status,
-        value=result.value if status is Status.OK else None,
+        value=record.value if status is Status.OK else None,
         message=printable(message),
         stdout=_capped(printable(result.stdout)),
         seconds=result.seconds,
         cpu_ms=result.cpu * 1000,
+        parts=parts,
+        flags=record.flags,
     )
+
+
+def of_group(outcome: Outcome, size: int) -> list[Outcome]:
+    """One outcome for each completion, from that of the function that compared them."""
+    if outcome.status is not Status.OK:
+        return [outcome] * size
+    return [_member(outcome, index) for index in range(size)]
+
+
+def _member(outcome: Outcome, index: int) -> Outcome:
+    value = outcome.parts.get(str(index))
+    if value is None:
+        message = "the function returned None for this completion"
+        return replace(outcome, status=Status.INVALID, value=None, message=message, parts={})
+    return replace(outcome, value=value, parts={})
 
 
 def _capped(text: str) -> str:

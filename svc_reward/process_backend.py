@@ -82,6 +82,10 @@ class ProcessBackend:
     def isolation(self) -> str:
         return "process" if self._mode.own_uids else "process-unsafe"
 
+    @property
+    def image(self) -> str:
+        return ""
+
     def describe(self) -> Mapping[str, str]:
         return {
             "sandbox": self.isolation,
@@ -124,12 +128,13 @@ class ProcessBackend:
         self, lane_class: LaneClass, block: uid_blocks.UidBlock | None, scratch: Path
     ) -> LaneSettings:
         python = interpreter()
-        limits = self._settings.limits(packages=lane_class.packages)
+        limits = self._settings.limits(lane_class.limits, packages=lane_class.packages)
         namespaces = self._mode.namespaces
         shown = (python.prefix, python.library, python.packages, LANE_FOLDER)
         parents = {str(path.parent) for path in python.shared}
         return LaneSettings(
             preload=lane_class.preload,
+            kernels=lane_class.kernels,
             packages=lane_class.packages,
             path=(str(python.packages),),
             first_uid=block.first if block else 0,

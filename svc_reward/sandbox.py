@@ -1,6 +1,7 @@
 """Which sandbox this service has, and whether it may be used."""
 
 import asyncio
+import secrets
 import time
 from collections.abc import Mapping
 
@@ -8,7 +9,7 @@ from burnish.logs import get_logger
 from svc_reward import outcome, self_check
 from svc_reward.backend import Backend, SandboxError
 from svc_reward.config import RewardSettings
-from svc_reward.contract import Case, Function, LaneClass, payload
+from svc_reward.contract import Case, LaneClass, Program
 from svc_reward.docker_backend import DockerBackend
 from svc_reward.lane_pool import LanePool
 from svc_reward.outcome import Outcome
@@ -85,13 +86,41 @@ class Sandbox:
             if backend.isolation != "docker":
                 log.warning("sandbox.development_only", isolation=backend.isolation)
 
-    async def evaluate(self, function: Function, case: Case) -> Outcome:
-        """Score one case with one function. Never raises."""
+    async def evaluate(
+        self,
+        program: Program,
+        case: Case,
+        *,
+        seed: int | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> Outcome:
+        """Score one case with one program.
+
+        Args:
+            program: what judges.
+            case: what is judged.
+            seed: of all randomness in it; fresh by default, and then known to nobody before.
+            environment: the program's secrets, by name.
+
+        Raises:
+            UserError: the program asks for more than the operator allows.
+        """
+        lane_class = program.lane_class
+        limits = self._settings.limits(
+            program.limits,
+            packages=lane_class.packages,
+            kernels=lane_class.kernels,
+            workers=program.workers,
+        )
         if self._pool is None:
             await self.open()
-        if self._pool is None:
+        if self._pool is None or self._backend is None:
             return outcome.unavailable(self._problem)
-        return await self._pool.evaluate(function.lane_class, payload(function, case))
+        seed = secrets.randbits(63) if seed is None else seed
+        isolation, image = self._backend.isolation, self._backend.image
+        job = program.payload(case, seed, environment)
+        found = await self._pool.evaluate(lane_class, job, limits)
+        return found.with_provenance(isolation=isolation, image=image, seed=seed)
 
     async def close(self) -> None:
         if self._pool is not None:

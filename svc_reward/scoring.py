@@ -53,7 +53,8 @@ def combine(scores: Sequence[Score], on_error: OnError) -> Reward:
         outcome = score.outcome
         if outcome.infrastructure or outcome.status is Status.INVALID:
             return Reward(None, _sentence(score))
-        if outcome.status in FAULTS and on_error is not OnError.ZERO:
+        judge_failed = outcome.status in FAULTS and not outcome.blames_completion
+        if judge_failed and on_error is not OnError.ZERO:
             return Reward(None, _sentence(score), fatal=on_error is OnError.FAIL)
         total += score.weight * (outcome.value or 0.0)
     return Reward(total)

@@ -6,8 +6,9 @@ this machine is checked on this machine: kernels, engines and their flags differ
 
 from collections.abc import Callable
 
+from burnish.reward_spec import RewardDefinition
 from svc_reward.backend import SandboxError
-from svc_reward.contract import Case, Function, payload
+from svc_reward.contract import Case, Program
 from svc_reward.lane.wire import Limits, Status
 from svc_reward.outcome import Outcome
 
@@ -128,5 +129,5 @@ def check(evaluate: Evaluate, isolation: str) -> None:
 
 
 def _run(evaluate: Evaluate, source: str) -> Outcome:
-    function = Function.parse("self-check", "", source)
-    return evaluate(payload(function, Case("", "")), LIMITS)
+    program = Program.python(RewardDefinition(source=source))
+    return evaluate(program.payload(Case("", ""), seed=0), LIMITS)

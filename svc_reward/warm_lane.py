@@ -30,12 +30,11 @@ _numbers = itertools.count(1)
 class WarmLane:
     """Judges one completion at a time; blocking, so callers use a thread."""
 
-    def __init__(self, lane_class: LaneClass, process: LaneProcess, isolation: str) -> None:
+    def __init__(self, lane_class: LaneClass, process: LaneProcess) -> None:
         self.lane_class = lane_class
         self.usable = True
         self.evaluations = 0
         self._process = process
-        self._isolation = isolation
 
     @classmethod
     def start(cls, backend: Backend, lane_class: LaneClass) -> "WarmLane":
@@ -45,7 +44,7 @@ class WarmLane:
             SandboxError: it does not come up; says what it said.
         """
         process = backend.launch(lane_class)
-        lane = cls(lane_class, process, backend.isolation)
+        lane = cls(lane_class, process)
         try:
             lane._greet()
         except SandboxError:
@@ -63,10 +62,10 @@ class WarmLane:
             self._process.send(frame(Kind.JOB, job), deadline)
             result = Result.unpack(self._receive(Kind.RESULT, deadline))
             self.usable = result.clean
-            return outcome.from_result(result, sequence).isolated_by(self._isolation)
+            return outcome.from_result(result, sequence)
         except LaneLate:
             self.usable = False
-            return outcome.late(limits.wall).isolated_by(self._isolation)
+            return outcome.late(limits.wall)
         except (LaneLost, WireError) as error:
             self.usable = False
             said = self._process.log().strip()

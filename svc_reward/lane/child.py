@@ -6,23 +6,32 @@ import math
 import os
 import resource
 import signal
+import socket
 import sys
 from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
 
-from . import kernel, runner, seccomp
+from . import kernel, program, runner, seccomp
+from .roles import Role
 from .settings import LaneSettings
 from .wire import Limits
+from .workers import CONTROL, BrokerWorkers
 
-JOB, RESULT, FIRST_FREE = 3, 4, 5
+JOB, RESULT, LINK, FIRST_FREE = 3, 4, 4, 6
+"""Descriptor 4 is an evaluation's result pipe, or a worker's link; 5 an evaluation's control."""
 
 
-class Pipes(NamedTuple):
-    """A child's own ends."""
+class Ends(NamedTuple):
+    """A child's own ends of what it is connected by; `extra` become descriptors 4 and 5."""
 
     job: int
-    result: int
     output: int
+    errors: int
+    extra: tuple[int, ...] = ()
+
+    @property
+    def all(self) -> tuple[int, ...]:
+        return (self.job, self.output, self.errors, *self.extra)
 
 
 class Confinement(NamedTuple):
@@ -37,38 +46,62 @@ class Confinement(NamedTuple):
     """Descriptors FIRST_FREE … FIRST_FREE + kept - 1 stay open: directories of `sys.path`."""
 
 
-def run(pipes: Pipes, uid: int, limits: Limits, confinement: Confinement) -> NoReturn:
+def run(role: Role, ends: Ends, uid: int, limits: Limits, confinement: Confinement) -> NoReturn:
     """Never returns and never raises: this process must not fall back into the zygote's loop."""
     code = 70
     try:
-        _take(pipes, confinement.kept)
-        confine(uid, limits, confinement)
+        _take(ends, confinement.kept)
+        confine(role, uid, limits, confinement)
         payload = _read_all(JOB)
         os.close(JOB)
         runner.line_buffered_output()
-        runner.reseed()
-        record = runner.judge(payload)
-        _flush()
-        _write_all(RESULT, record.pack())
+        if role is Role.REWARD:
+            _evaluate(payload, limits)
+        else:
+            _work(role, payload)
         code = 0
     except BaseException as error:  # noqa: BLE001
         with contextlib.suppress(BaseException):
-            _write_all(RESULT, runner.explain(error).pack())
-            code = 0
+            if role is Role.REWARD:
+                _write_all(RESULT, runner.explain(error).pack())
+                code = 0
+            else:
+                sys.stderr.write(runner.shorten(error))
     finally:
         os._exit(code)
 
 
-def _take(pipes: Pipes, kept: int) -> None:
-    """Keep our own pipe ends as 0 to 4, and the `kept` shared ones after them; close the rest."""
-    ends = [os.dup2(end, 100 + index) for index, end in enumerate(pipes)]
+def _evaluate(payload: bytes, limits: Limits) -> None:
+    workers = None
+    if limits.workers:
+        workers = BrokerWorkers(socket.socket(fileno=CONTROL), limits.memory)
+    record = runner.judge(payload, workers)
+    _flush()
+    _write_all(RESULT, record.pack())
+
+
+def _work(role: Role, payload: bytes) -> None:
+    if role is Role.RUN:
+        program.serve(payload)
+    from .kernels import candidate, compiler  # noqa: PLC0415 - these need torch
+
+    serve = candidate.serve if role is Role.CANDIDATE else compiler.serve
+    serve(payload, socket.socket(fileno=LINK))
+    _flush()
+
+
+def _take(ends: Ends, kept: int) -> None:
+    """Keep our own ends as 0 to 5, and the `kept` shared ones after them; close the rest."""
+    moved = [os.dup2(end, 100 + index) for index, end in enumerate(ends.all)]
     null = os.open("/dev/null", os.O_RDONLY)
-    for number, end in ((0, null), (1, ends[2]), (2, ends[2]), (JOB, ends[0]), (RESULT, ends[1])):
+    job, output, errors, *extra = moved
+    for number, end in enumerate((null, output, errors, job, *extra)):
         os.dup2(end, number)
+    os.closerange(4 + len(extra), FIRST_FREE)
     os.closerange(FIRST_FREE + kept, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 
 
-def confine(uid: int, limits: Limits, confinement: Confinement) -> None:
+def confine(role: Role, uid: int, limits: Limits, confinement: Confinement) -> None:
     """Give up every right. The order matters: each step needs rights that a later one drops."""
     settings = confinement.settings
     os.setsid()
@@ -88,10 +121,12 @@ def confine(uid: int, limits: Limits, confinement: Confinement) -> None:
     os.umask(0o077)
     os.chdir(settings.scratch)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    program = confinement.program or seccomp.program(
-        seccomp.machine(), unix_sockets=settings.sealed, alone=os.getpid()
+    # The compiler runs nothing foreign, and the assembler as a process of its own.
+    alone = None if role is Role.COMPILER else os.getpid()
+    seccomp.install(
+        confinement.program
+        or seccomp.program(seccomp.machine(), unix_sockets=settings.sealed, alone=alone)
     )
-    seccomp.install(program)
 
 
 def _limit(limits: Limits, address_space: int, *, own_uid: bool) -> None:

@@ -19,28 +19,29 @@ class Cleaner:
 
     Args:
         settings: the lane's.
-        zygote: pid.
+        zygotes: their pids.
     """
 
-    def __init__(self, settings: LaneSettings, zygote: int) -> None:
+    def __init__(self, settings: LaneSettings, zygotes: Collection[int]) -> None:
         self._settings = settings
-        self._zygote = zygote
+        self._zygotes = frozenset(zygotes)
         self._roots = (settings.scratch, *settings.swept)
-        self._own = {os.getpid(), zygote}
+        self._own = {os.getpid(), *zygotes}
         self._files = self._count_files()
         self._present = set(os.listdir(settings.scratch))
 
-    def clean(self, uid: int) -> bool:
-        """Remove what the evaluation that ran as `uid` left; False if something stays."""
-        if not uid:
+    def clean(self, uids: Collection[int]) -> bool:
+        """Remove what an evaluation that ran as `uids` left; False if something stays."""
+        if not all(uids):
             # Children that share our uid cannot start processes: the filter forbids it.
             _remove_contents(self._settings.scratch, None, keep=self._present)
             return set(os.listdir(self._settings.scratch)) == self._present
         for _ in range(20):
             self.reap()
-            if self._is_clean(uid):
+            if self._is_clean(uids):
                 return True
-            self.kill_all_of(uid, sweep=True)
+            for uid in uids:
+                self.kill_all_of(uid, sweep=True)
             time.sleep(0.001)
         return False
 
@@ -59,24 +60,32 @@ class Cleaner:
         """Collect orphans, which end up with us.
 
         Raises:
-            ChildProcessError: the zygote is among the dead.
+            ChildProcessError: a zygote is among the dead.
         """
         while True:
             try:
                 pid, _ = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                raise ChildProcessError("the zygote died") from None
-            if pid == self._zygote:
-                raise ChildProcessError("the zygote died")
+                raise ChildProcessError("a zygote died") from None
+            if pid in self._zygotes:
+                raise ChildProcessError("a zygote died")
             if pid == 0:
                 return
 
-    def _is_clean(self, uid: int) -> bool:
+    def has_processes(self, uid: int) -> bool:
+        """Whether any process of the machine runs as `uid`: one call, however many there are."""
+        try:
+            os.getpriority(os.PRIO_USER, uid)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def _is_clean(self, uids: Collection[int]) -> bool:
         if self._settings.private_pids:
             return _pids() == self._own and self._count_files() == self._files
-        if _has_processes(uid):
+        if any(map(self.has_processes, uids)):
             return False
-        return not any(True for root in self._roots for _ in _owned(root, uid))
+        return not any(True for uid in uids for root in self._roots for _ in _owned(root, uid))
 
     def _count_files(self) -> tuple[int, ...]:
         """Inodes in use on each writable file system of ours."""
@@ -87,15 +96,6 @@ class Cleaner:
 
 def _pids() -> set[int]:
     return {int(name) for name in os.listdir("/proc") if name.isdigit()}
-
-
-def _has_processes(uid: int) -> bool:
-    """Whether any process of the machine runs as `uid`: one call, however many there are."""
-    try:
-        os.getpriority(os.PRIO_USER, uid)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def _helper(uid: int, roots: Iterable[str]) -> NoReturn:

@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import Collection
+from typing import Protocol
 
 _COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 _PAGE = os.sysconf("SC_PAGESIZE")
@@ -21,8 +23,15 @@ def oom_kills() -> int:
     return 0
 
 
+class Owners(Protocol):
+    """Whose memory counts."""
+
+    @property
+    def uids(self) -> Collection[int]: ...
+
+
 class MemoryGuard:
-    """Watches the resident memory of all processes of one uid.
+    """Watches the resident memory of all processes of an evaluation.
 
     Each process has its own limit; this is for many of them together. It samples, so it is a
     protection for the host and no exact limit.
@@ -30,8 +39,8 @@ class MemoryGuard:
 
     interval = 0.1
 
-    def __init__(self, uid: int, limit: int) -> None:
-        self._uid = uid
+    def __init__(self, owners: Owners, limit: int) -> None:
+        self._owners = owners
         # Pages that children share with the zygote count too: private memory is not cheap to tell.
         self._limit = limit * 2
         self._next = time.monotonic() + self.interval
@@ -44,20 +53,21 @@ class MemoryGuard:
         return self._resident() > self._limit
 
     def _resident(self) -> int:
-        total = 0
+        total, uids = 0, set(self._owners.uids)
         for name in os.listdir("/proc"):
             if not name.isdigit():
                 continue
             try:
                 # A process that dropped its rights shows as root's; its status tells the uid.
                 with open(f"/proc/{name}/status") as file:
-                    total += self._of(file.read())
+                    total += _resident_of(file.read(), uids)
             except OSError:
                 continue
         return total
 
-    def _of(self, status: str) -> int:
-        fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-        if int(fields["Uid"].split()[0]) != self._uid:
-            return 0
-        return sum(int(fields.get(name, "0").split()[0]) << 10 for name in ("RssAnon", "RssShmem"))
+
+def _resident_of(status: str, uids: Collection[int]) -> int:
+    fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
+    if int(fields["Uid"].split()[0]) not in uids:
+        return 0
+    return sum(int(fields.get(name, "0").split()[0]) << 10 for name in ("RssAnon", "RssShmem"))

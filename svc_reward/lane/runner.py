@@ -1,7 +1,14 @@
-"""Calls a user's reward function on one completion and says how that went.
+"""Runs one evaluation in its own process: calls what judges, and says how that went.
 
-The payload is a JSON object with `source`, `entry`, `prompt`, `completion`, `example`, and
-`context` where the function takes it.
+The payload is a JSON object. `kind` says what judges:
+
+    function     a reward function: source, entry, prompt, completion, example, context?
+    group        one that compares: completions instead of completion
+    grade        an OpenAI python grader: source, entry, sample, item
+    similarity   an OpenAI text_similarity grader: metric, input, reference
+    triton       the grader of kernels: completion, example, options
+
+All of them have `seed`; the first three may have `secrets`.
 """
 
 import errno
@@ -9,13 +16,16 @@ import json
 import linecache
 import math
 import os
+import random
 import sys
 import traceback
 import types
-from collections.abc import Callable, Iterator
-from typing import SupportsFloat
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, SupportsFloat
 
-from .wire import MAX_MESSAGE, MAX_SCORE, Record, Status
+from .run_program import Runner
+from .wire import MAX_FLAGS, MAX_MESSAGE, MAX_PARTS, MAX_SCORE, Parts, Record, Status, is_name
+from .workers import BrokerWorkers, NoWorkers, Workers
 
 FILENAME = "reward.py"
 
@@ -23,17 +33,71 @@ _DISK = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT}
 _FORBIDDEN = {errno.EPERM, errno.EACCES, errno.EROFS, errno.ENETUNREACH, errno.ENETDOWN}
 
 
-def judge(payload: bytes) -> Record:
+def judge(payload: bytes, workers: Workers | None = None) -> Record:
     """Run one job to its record; never raises."""
     try:
         job = json.loads(payload)
-        function = load(job["source"], job["entry"])
-        arguments = [job["prompt"], job["completion"], job["example"]]
-        if job.get("context") is not None:
-            arguments.append(job["context"])
-        return interpret(function(*arguments))
+        reseed(job.get("seed", 0))
+        os.environ.update(job.get("secrets") or {})
+        return _KINDS[job["kind"]](job, workers or NoWorkers())
     except BaseException as error:  # noqa: BLE001 - SystemExit and KeyboardInterrupt are the user's too
         return explain(error)
+
+
+def _function(job: Mapping[str, Any], workers: Workers) -> Record:
+    function = _loaded(job, workers)
+    arguments = [job["prompt"], job["completion"], job["example"]]
+    if job.get("context") is not None:
+        arguments.append(job["context"])
+    return interpret(function(*arguments))
+
+
+def _group(job: Mapping[str, Any], workers: Workers) -> Record:
+    function = _loaded(job, workers)
+    arguments = [job["prompt"], list(job["completions"]), job["example"]]
+    if job.get("context") is not None:
+        arguments.append(job["context"])
+    return interpret_group(function(*arguments), len(job["completions"]))
+
+
+def _grade(job: Mapping[str, Any], workers: Workers) -> Record:
+    return interpret(_loaded(job, workers)(job["sample"], job["item"]))
+
+
+def _similarity(job: Mapping[str, Any], _: Workers) -> Record:
+    from .similarity import similarity  # noqa: PLC0415 - its libraries are only in lanes that need them
+
+    return interpret(similarity(job["metric"], job["input"], job["reference"]))
+
+
+def _triton(job: Mapping[str, Any], workers: Workers) -> Record:
+    from .kernels import grader  # noqa: PLC0415 - needs torch
+
+    return grader.grade(job, workers)
+
+
+_KINDS: Mapping[str, Callable[[Mapping[str, Any], Workers], Record]] = {
+    "function": _function,
+    "group": _group,
+    "grade": _grade,
+    "similarity": _similarity,
+    "triton": _triton,
+}
+
+
+def _loaded(job: Mapping[str, Any], workers: Workers) -> Callable[..., object]:
+    if isinstance(workers, BrokerWorkers):
+        offer_sandbox(Runner(workers))
+    return load(job["source"], job["entry"])
+
+
+def offer_sandbox(runner: Runner) -> None:
+    """Make `from burnish import sandbox` give the lane's own: nothing else of the package is here."""
+    package, module = types.ModuleType("burnish"), types.ModuleType("burnish.sandbox")
+    package.__path__ = []
+    vars(module).update(run=runner.run)
+    vars(package).update(sandbox=module)
+    sys.modules.update({"burnish": package, "burnish.sandbox": module})
 
 
 def load(source: str, entry: str) -> Callable[..., object]:
@@ -74,13 +138,28 @@ def _in_range(score: float) -> Record:
     return Record(Status.OK, score, "")
 
 
+def interpret_group(value: object, size: int) -> Record:
+    """What a group function returned: one score, or None, for each completion."""
+    if not isinstance(value, list | tuple) or len(value) != size:
+        found = f"{len(value)}" if isinstance(value, list | tuple) else type(value).__name__
+        return _not_a_score(f"the function returned {found} instead of {size} scores in a list")
+    parts: list[tuple[str, float]] = []
+    for index, each in enumerate(value):
+        record = interpret(each)
+        if record.status not in {Status.OK, Status.INVALID}:
+            return record._replace(message=f"completion {index}: {record.message}")
+        if record.status is Status.OK:
+            parts.append((str(index), record.value))
+    return Record(Status.OK, 0.0, "", tuple(parts))
+
+
 def _interpret_dict(value: dict[object, object]) -> Record:
-    """`{"score": number, "valid": bool, "reason": str}`; all but the score may be left out."""
-    unknown = set(value) - {"score", "valid", "reason"}
+    """`{"score": number, "valid", "reason", "scores", "flags"}`; all but the score may be left out."""
+    unknown = set(value) - {"score", "valid", "reason", "scores", "flags"}
     if unknown:
         names = ", ".join(sorted(map(repr, unknown)))
         return _not_a_score(
-            f"the function returned a dict with {names}; score, valid, reason count"
+            f"the function returned a dict with {names}; score, valid, reason, scores, flags count"
         )
     reason = str(value.get("reason") or "")
     if not value.get("valid", True):
@@ -88,7 +167,33 @@ def _interpret_dict(value: dict[object, object]) -> Record:
     score = value.get("score")
     if score is None or isinstance(score, dict):
         return _not_a_score("the function returned a dict without a score")
-    return interpret(score)._replace(message=reason)
+    try:
+        details = _parts(value.get("scores") or {}), _flags(value.get("flags") or ())
+    except (TypeError, ValueError, OverflowError) as error:
+        return _not_a_score(f"the function returned a dict that cannot be read: {error}")
+    record = interpret(score)
+    return record._replace(message=record.message or reason, parts=details[0], flags=details[1])
+
+
+def _parts(value: object) -> Parts:
+    if not isinstance(value, dict) or len(value) > MAX_PARTS:
+        raise TypeError(f"`scores` is a dict of at most {MAX_PARTS} numbers")
+    parts = tuple((_name(name), float(number)) for name, number in value.items())
+    if not all(math.isfinite(number) for _, number in parts):
+        raise ValueError("`scores` are finite numbers")
+    return parts
+
+
+def _flags(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple) or len(value) > MAX_FLAGS:
+        raise TypeError(f"`flags` is a list of at most {MAX_FLAGS} names")
+    return tuple(_name(name) for name in value)
+
+
+def _name(name: object) -> str:
+    if not isinstance(name, str) or not is_name(name):
+        raise ValueError(f"{name!r} is not a name of letters, digits, '_' and '-'")
+    return name
 
 
 def _not_a_score(message: str) -> Record:
@@ -156,23 +261,23 @@ def _advice(error: BaseException) -> str:
     return ""
 
 
-def reseed() -> None:
-    """Give generators a state of their own.
+def reseed(seed: int) -> None:
+    """Give generators the state of this evaluation.
 
     Children inherit the zygote's: every evaluation would draw the same "random" inputs, which a
-    policy learns. Python's own generator sees to this by itself.
+    policy learns. The seed is fresh for each, and kept with the score.
     """
-    seed = int.from_bytes(os.urandom(4), "big")
+    random.seed(seed)
     if (numpy := sys.modules.get("numpy")) is not None:
-        numpy.random.seed(seed)
+        numpy.random.seed(seed % 2**32)
     if (torch := sys.modules.get("torch")) is not None:
-        torch.random.default_generator.manual_seed(seed)
+        torch.random.default_generator.manual_seed(seed % 2**63)
 
 
 def line_buffered_output() -> None:
-    """Give `print` the lane's pipe, so that what was printed before a crash is kept."""
-    for name in ("stdout", "stderr"):
+    """Give `print` the lane's pipes, so that what was printed before a crash is kept."""
+    for descriptor, name in ((1, "stdout"), (2, "stderr")):
         stream = open(  # noqa: SIM115 - lives as long as the process
-            os.dup(1), "w", buffering=1, encoding="utf-8", errors="backslashreplace"
+            os.dup(descriptor), "w", buffering=1, encoding="utf-8", errors="backslashreplace"
         )
         setattr(sys, name, stream)

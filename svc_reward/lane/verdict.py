@@ -4,7 +4,7 @@ import math
 import signal
 from typing import NamedTuple
 
-from .wire import MAX_SCORE, Limits, Record, Status, WireError
+from .wire import CHILD_STATUSES, GRADER_STATUSES, MAX_SCORE, Limits, Record, Status, WireError
 
 
 class Observation(NamedTuple):
@@ -17,6 +17,7 @@ class Observation(NamedTuple):
         flooded: it printed more than allowed.
         overweight: the broker saw its processes take more memory than allowed.
         oom_kills: processes that the kernel killed in this lane's cgroup meanwhile.
+        grader: it may report how workers ended that it judges.
     """
 
     record: bytes
@@ -25,6 +26,7 @@ class Observation(NamedTuple):
     flooded: bool = False
     overweight: bool = False
     oom_kills: int = 0
+    grader: bool = False
 
 
 def decide(seen: Observation, limits: Limits) -> Record:
@@ -35,7 +37,8 @@ def decide(seen: Observation, limits: Limits) -> Record:
         return _fault(Status.MEMORY_LIMIT, f"used more than {_size(limits.memory)} of memory")
     if seen.record:
         try:
-            return _checked(Record.unpack(seen.record))
+            allowed = GRADER_STATUSES if seen.grader else CHILD_STATUSES
+            return _checked(Record.unpack(seen.record, allowed))
         except WireError as error:
             if not seen.late:
                 return _fault(Status.CRASH, f"the result pipe held something else: {error}")
@@ -47,6 +50,8 @@ def decide(seen: Observation, limits: Limits) -> Record:
 def _checked(record: Record) -> Record:
     if record.status is not Status.OK:
         return record._replace(value=0.0)
+    if not all(math.isfinite(number) for _, number in record.parts):
+        return _fault(Status.INVALID_SCORE, "a part of the score is not a finite number")
     if not math.isfinite(record.value) or abs(record.value) > MAX_SCORE:
         return _fault(Status.INVALID_SCORE, "the score is not a finite number in range")
     return record

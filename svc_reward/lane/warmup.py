@@ -40,5 +40,12 @@ def reward(p, c, e):
 
 def job(source: str) -> bytes:
     """The job that `runner.judge` takes."""
-    parts = {"source": source, "entry": "reward", "prompt": "", "completion": "", "example": {}}
+    parts = {
+        "kind": "function",
+        "source": source,
+        "entry": "reward",
+        "prompt": "",
+        "completion": "",
+        "example": {},
+    }
     return json.dumps(parts).encode()

@@ -2,17 +2,22 @@
 
 host → broker    Job: header and an opaque payload that only the child reads
 broker → host    Ready | Fatal | Result
-child → broker   one Record
+child → broker   one Record; how it asks for workers is in `workers`
 """
 
 import struct
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple, Self
 
-PROTOCOL = 1
+PROTOCOL = 2
 MAX_PAYLOAD = 16 << 20
 MAX_MESSAGE = 4000
 MAX_STDOUT = 16 << 10
+MAX_PARTS = 256
+MAX_FLAGS = 32
+MAX_NAME = 64
+MAX_DETAILS = MAX_PARTS * (MAX_NAME + 9) + MAX_FLAGS * (MAX_NAME + 1)
 MAX_SCORE = 1e6
 """Scores are checked against ±MAX_SCORE: beyond it an advantage is noise, or a forgery."""
 
@@ -63,6 +68,9 @@ CHILD_STATUSES = frozenset(
 )
 """What a child may say of itself; the rest is for the broker to find."""
 
+GRADER_STATUSES = frozenset(Status) - INFRASTRUCTURE
+"""What a grader may say: it reports how the workers that it judges ended."""
+
 
 class Limits(NamedTuple):
     """What one evaluation may use.
@@ -73,6 +81,7 @@ class Limits(NamedTuple):
         file: bytes of one file.
         processes: processes and threads at a time.
         output: bytes printed before the evaluation is stopped; only MAX_STDOUT are kept.
+        workers: further processes, each with a uid of its own, that it may have started for it.
     """
 
     wall: float = 10.0
@@ -80,12 +89,22 @@ class Limits(NamedTuple):
     file: int = 64 << 20
     processes: int = 64
     output: int = 4 << 20
+    workers: int = 0
 
 
-JOB_HEADER = struct.Struct(">QdQQIQ")
+LIMITS = "dQQIQI"
+JOB_HEADER = struct.Struct(">Q" + LIMITS)
 
 
 class Job(NamedTuple):
+    """One evaluation.
+
+    Attributes:
+        sequence: its number, which the answer repeats.
+        limits: what it may use.
+        payload: what the child reads.
+    """
+
     sequence: int
     limits: Limits
     payload: bytes
@@ -101,22 +120,39 @@ class Job(NamedTuple):
         return cls(sequence, Limits(*limits), body[JOB_HEADER.size :])
 
 
-RECORD_HEADER = struct.Struct(">BBdI")
+Parts = tuple[tuple[str, float], ...]
+
+RECORD_HEADER = struct.Struct(">BBdHHII")
 
 
 class Record(NamedTuple):
-    """A child's verdict on its own job."""
+    """A child's verdict on its own job.
+
+    Attributes:
+        status: how it ended.
+        value: the score if status is OK, else 0.
+        message: for people.
+        parts: named sub-scores. Of a group: one for each completion that has a score, named by its
+            index.
+        flags: names of reward hacks that were found.
+    """
 
     status: Status
     value: float
     message: str
+    parts: Parts = ()
+    flags: tuple[str, ...] = ()
 
     def pack(self) -> bytes:
-        text = clip(self.message)
-        return RECORD_HEADER.pack(PROTOCOL, self.status, self.value, len(text)) + text
+        text, details = clip(self.message), pack_details(self.parts, self.flags)
+        counts = len(self.parts), len(self.flags)
+        head = RECORD_HEADER.pack(
+            PROTOCOL, self.status, self.value, *counts, len(details), len(text)
+        )
+        return head + details + text
 
     @classmethod
-    def unpack(cls, data: bytes) -> Self:
+    def unpack(cls, data: bytes, allowed: frozenset[Status] = CHILD_STATUSES) -> Self:
         """Read what a hostile child may have written.
 
         Raises:
@@ -124,26 +160,83 @@ class Record(NamedTuple):
         """
         if len(data) < RECORD_HEADER.size:
             raise WireError("short record")
-        version, status, value, length = RECORD_HEADER.unpack_from(data)
-        text = data[RECORD_HEADER.size :]
-        if version != PROTOCOL or status not in CHILD_STATUSES or length != len(text):
+        version, status, value, parts, flags, size, length = RECORD_HEADER.unpack_from(data)
+        body = data[RECORD_HEADER.size :]
+        if version != PROTOCOL or status not in allowed or size + length != len(body):
             raise WireError("malformed record")
         if length > MAX_MESSAGE:
             raise WireError("oversized record")
-        return cls(Status(status), value, text.decode(errors="backslashreplace"))
+        details = unpack_details(body[:size], parts, flags)
+        return cls(Status(status), value, body[size:].decode(errors="backslashreplace"), *details)
 
     @classmethod
     def complete(cls, data: bytes) -> bool:
         """Whether `data` holds all that its header announces."""
         if len(data) < RECORD_HEADER.size:
             return False
-        return bool(len(data) >= RECORD_HEADER.size + RECORD_HEADER.unpack_from(data)[3])
+        *_, size, length = RECORD_HEADER.unpack_from(data)
+        return bool(len(data) >= RECORD_HEADER.size + size + length)
 
 
-MAX_RECORD = RECORD_HEADER.size + MAX_MESSAGE
+MAX_RECORD = RECORD_HEADER.size + MAX_DETAILS + MAX_MESSAGE
 
 
-RESULT_HEADER = struct.Struct(">QB?dddQII")
+def pack_details(parts: Iterable[tuple[str, float]], flags: Iterable[str]) -> bytes:
+    """Each part as length, name, value; then each flag as length, name."""
+    packed = [_packed_name(name) + struct.pack(">d", value) for name, value in parts]
+    return b"".join(packed + [_packed_name(name) for name in flags])
+
+
+def _packed_name(name: str) -> bytes:
+    data = name.encode()
+    return bytes((len(data),)) + data
+
+
+def unpack_details(data: bytes, parts: int, flags: int) -> tuple[Parts, tuple[str, ...]]:
+    """The opposite of `pack_details`.
+
+    Raises:
+        WireError: it is not exactly that many well-formed parts and flags.
+    """
+    if parts > MAX_PARTS or flags > MAX_FLAGS:
+        raise WireError("too many parts or flags")
+    found: list[tuple[str, float]] = []
+    names: list[str] = []
+    place = 0
+    try:
+        for index in range(parts + flags):
+            end = place + 1 + data[place]
+            name = _checked_name(data[place + 1 : end])
+            if index < parts:
+                found.append((name, struct.unpack_from(">d", data, end)[0]))
+                end += 8
+            else:
+                names.append(name)
+            place = end
+    except (IndexError, struct.error):
+        raise WireError("short details") from None
+    if place != len(data):
+        raise WireError("details and their counts disagree")
+    return tuple(found), tuple(names)
+
+
+def _checked_name(data: bytes) -> str:
+    if not 0 < len(data) <= MAX_NAME or not is_name(data.decode("ascii", errors="replace")):
+        raise WireError("not a name")
+    return data.decode("ascii")
+
+
+def is_name(text: str) -> bool:
+    """Whether `text` can name a part or a flag: it ends up in metric names."""
+    return (
+        bool(text)
+        and len(text) <= MAX_NAME
+        and text.isascii()
+        and text.replace("_", "a").replace("-", "a").isalnum()
+    )
+
+
+RESULT_HEADER = struct.Struct(">QB?dddQHHIII")
 
 
 class Result(NamedTuple):
@@ -151,41 +244,41 @@ class Result(NamedTuple):
 
     Attributes:
         sequence: of its job.
-        status: verdict.
         clean: whether the lane is as it was before; if not, it must not be used again.
-        value: the score if status is OK, else 0.
         seconds: wall time.
-        cpu: CPU seconds of the child and the descendants that it waited for.
-        memory: bytes, the child's peak resident size.
-        message: for people.
+        cpu: CPU seconds of the child, its workers, and the descendants that they waited for.
+        memory: bytes, the largest resident size of one of them.
+        record: the verdict.
         stdout: what was printed, capped.
     """
 
     sequence: int
-    status: Status
     clean: bool
-    value: float
     seconds: float
     cpu: float
     memory: int
-    message: str
+    record: Record
     stdout: str
 
     def pack(self) -> bytes:
-        message = clip(self.message)
+        record = self.record
+        message, details = clip(record.message), pack_details(record.parts, record.flags)
         stdout = self.stdout.encode(errors="backslashreplace")
         header = RESULT_HEADER.pack(
             self.sequence,
-            self.status,
+            record.status,
             self.clean,
-            self.value,
+            record.value,
             self.seconds,
             self.cpu,
             self.memory,
+            len(record.parts),
+            len(record.flags),
+            len(details),
             len(message),
             len(stdout),
         )
-        return header + message + stdout
+        return header + details + message + stdout
 
     @classmethod
     def unpack(cls, body: bytes) -> Self:
@@ -194,20 +287,22 @@ class Result(NamedTuple):
         Raises:
             WireError: it does not follow the format.
         """
-        size = RESULT_HEADER.size
-        if len(body) < size:
+        if len(body) < RESULT_HEADER.size:
             raise WireError("short result")
-        *head, message_length, stdout_length = RESULT_HEADER.unpack_from(body)
+        *head, parts, flags, size, length, printed = RESULT_HEADER.unpack_from(body)
         sequence, status, clean, value, seconds, cpu, memory = head
-        if len(body) != size + message_length + stdout_length:
+        rest = body[RESULT_HEADER.size :]
+        if len(rest) != size + length + printed:
             raise WireError("result lengths disagree")
         try:
             known = Status(status)
         except ValueError:
             raise WireError("unknown status") from None
-        message = body[size : size + message_length].decode(errors="backslashreplace")
-        stdout = body[size + message_length :].decode(errors="backslashreplace")
-        return cls(sequence, known, clean, value, seconds, cpu, memory, message, stdout)
+        details = unpack_details(rest[:size], parts, flags)
+        message = rest[size : size + length].decode(errors="backslashreplace")
+        stdout = rest[size + length :].decode(errors="backslashreplace")
+        record = Record(known, value, message, *details)
+        return cls(sequence, clean, seconds, cpu, memory, record, stdout)
 
 
 def frame(kind: Kind, body: bytes) -> bytes:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from burnish.reward_spec import RewardDefinition
 from svc_reward.backend import Backend
 from svc_reward.config import RewardSettings
-from svc_reward.contract import Case, Function, LaneClass, payload
+from svc_reward.contract import Case, LaneClass, Program
 from svc_reward.docker_backend import DockerBackend
 from svc_reward.lane.wire import MAX_STDOUT, Limits, Status
 from svc_reward.outcome import Outcome
@@ -68,8 +69,9 @@ class Lanes:
             self.lane.close()
             self.lane = WarmLane.start(self.backend, LaneClass())
         source = "def reward(prompt, completion, example):\n" + textwrap.indent(body, "    ")
-        function = Function.parse("r", "", source)
-        return self.lane.evaluate(payload(function, Case("p", completion, {"a": "1"})), limits)
+        program = Program.python(RewardDefinition(source=source))
+        payload = program.payload(Case("p", completion, {"a": "1"}), seed=7)
+        return self.lane.evaluate(payload, limits._replace(workers=program.workers))
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +93,6 @@ def test_a_good_reward(judge: Judge, backend: Backend) -> None:
     result = judge("print('seen', completion)\nreturn example['a'] == '1'", completion="é\x00")
     assert (result.status, result.value) == (Status.OK, 1.0)
     assert result.stdout == "seen é\\x00\n"
-    assert result.isolation == backend.isolation
     assert 0 < result.cpu_ms < 1000
 
 
@@ -267,9 +268,7 @@ def test_a_record_of_its_own_cannot_break_the_parser(judge: Judge) -> None:
 
 
 def test_a_forged_nan_is_no_score(judge: Judge) -> None:
-    body = (
-        "import os, struct\nos.write(4, struct.pack('>BBdI', 1, 1, float('nan'), 0))\nos._exit(0)"
-    )
+    body = "import os, struct\nos.write(4, struct.pack('>BBdHHII', 2, 1, float('nan'), 0, 0, 0, 0))\nos._exit(0)"
     assert judge(body).status is Status.INVALID_SCORE
 
 
@@ -303,8 +302,8 @@ def test_many_evaluations_leave_nothing(judge: Judge, lanes: Lanes) -> None:
 def test_a_lane_that_dies_is_an_infrastructure_fault(backend: Backend) -> None:
     lane = WarmLane.start(backend, LaneClass())
     lane._process.kill()
-    function = Function.parse("r", "", "def reward(p, c, e): return 1")
-    result = lane.evaluate(payload(function, Case("", "")), LIMITS)
+    program = Program.python(RewardDefinition(source="def reward(p, c, e): return 1"))
+    result = lane.evaluate(program.payload(Case("", ""), seed=7), LIMITS)
     assert result.status is Status.LANE_ERROR
     assert result.value is None
     assert not lane.usable
@@ -329,17 +328,19 @@ def reward(prompt, completion, example):
 """
 
 
-def test_each_evaluation_draws_its_own_random_numbers(backend: Backend) -> None:
+def test_the_seed_decides_what_an_evaluation_draws(backend: Backend) -> None:
     pytest.importorskip("torch")
-    function = Function.parse("r", "", DRAWS)
-    lane = WarmLane.start(backend, function.lane_class)
+    program = Program.python(RewardDefinition(source=DRAWS))
+    lane = WarmLane.start(backend, program.lane_class)
     try:
         limits = RewardSettings().limits(packages=True)
-        results = [lane.evaluate(payload(function, Case("", "")), limits) for _ in range(3)]
+        payloads = [program.payload(Case("", ""), seed=seed) for seed in (7, 8, 9, 7)]
+        results = [lane.evaluate(payload, limits) for payload in payloads]
     finally:
         lane.close()
-    columns = zip(*(result.stdout.split() for result in results), strict=True)
+    columns = zip(*(result.stdout.split() for result in results[:3]), strict=True)
     assert [len(set(column)) for column in columns] == [3, 3, 3], results
+    assert results[3].stdout == results[0].stdout, "its seed repeats an evaluation"
 
 
 TRITON = """
@@ -363,12 +364,12 @@ def reward(prompt, completion, example):
 
 def test_triton_kernels_run_in_a_preloaded_lane(backend: Backend) -> None:
     pytest.importorskip("triton")
-    function = Function.parse("r", "", TRITON)
-    lane = WarmLane.start(backend, function.lane_class)
+    program = Program.python(RewardDefinition(source=TRITON))
+    lane = WarmLane.start(backend, program.lane_class)
     try:
         limits = RewardSettings().limits(packages=True)
         for _ in range(2):
-            result = lane.evaluate(payload(function, Case("", "")), limits)
+            result = lane.evaluate(program.payload(Case("", ""), seed=7), limits)
             assert (result.status, result.value) == (Status.OK, 1.0), result
         assert lane.usable
     finally:

@@ -10,7 +10,9 @@ import pytest
 
 from svc_reward.backend import Backend, SandboxError
 from svc_reward.config import RewardSettings
-from svc_reward.contract import Case, Function, payload
+from burnish.reward_spec import RewardDefinition
+from svc_reward.contract import Case, Program
+from svc_reward.lane.wire import Limits
 from svc_reward.docker_backend import OWNER, DockerBackend
 from svc_reward.lane.wire import Status
 from svc_reward.lane_pool import LanePool
@@ -40,16 +42,19 @@ async def pool(backend: Backend) -> AsyncIterator[LanePool]:
     await pool.close()
 
 
-def job(source: str) -> tuple[Function, bytes]:
-    function = Function.parse("r", "", source)
-    return function, payload(function, Case("p", "c"))
+LIMITS = Limits()
+
+
+def job(source: str) -> tuple[Program, bytes]:
+    program = Program.python(RewardDefinition(source=source))
+    return program, program.payload(Case("p", "c"), seed=7)
 
 
 async def test_a_lane_killed_at_work_costs_no_score(pool: LanePool) -> None:
-    function, body = job(SLOW)
-    await pool.warm(function.lane_class, 1)
+    program, body = job(SLOW)
+    await pool.warm(program.lane_class, 1)
     (victim,) = pool._lanes
-    task = asyncio.create_task(pool.evaluate(function.lane_class, body))
+    task = asyncio.create_task(pool.evaluate(program.lane_class, body, LIMITS))
     await asyncio.sleep(0.5)
     await asyncio.to_thread(victim._process.kill)
     result = await task
@@ -57,8 +62,10 @@ async def test_a_lane_killed_at_work_costs_no_score(pool: LanePool) -> None:
 
 
 async def test_many_at_a_time_on_few_lanes(pool: LanePool) -> None:
-    function, body = job(FAST)
-    results = await asyncio.gather(*(pool.evaluate(function.lane_class, body) for _ in range(40)))
+    program, body = job(FAST)
+    results = await asyncio.gather(
+        *(pool.evaluate(program.lane_class, body, LIMITS) for _ in range(40))
+    )
     assert [result.value for result in results] == [0.25] * 40
     assert pool.lanes <= 2
 

@@ -1,16 +1,17 @@
-"""What reward functions are given, and which lanes they need."""
+"""What reward revisions are given, and which lanes they need."""
 
 import json
 
 import pytest
 
 from burnish.errors import NotFoundError
-from svc_reward.contract import Case, Function, LaneClass, last_user_text, payload
-from svc_reward.functions import Functions
+from burnish.reward_spec import RewardDefinition
+from svc_reward.contract import Case, LaneClass, Program, last_user_text
+from svc_reward.revisions import Revisions
 
 
-def function(source: str) -> Function:
-    return Function.parse("r", "1", source)
+def program(source: str) -> Program:
+    return Program.python(RewardDefinition(source=source))
 
 
 @pytest.mark.parametrize(
@@ -24,15 +25,15 @@ def function(source: str) -> Function:
 )
 def test_the_imports_choose_the_lane(imports: str, lane_class: LaneClass) -> None:
     source = f"{imports}\ndef reward(p, c, e): return 1"
-    assert function(source).lane_class == lane_class
+    assert program(source).lane_class == lane_class
 
 
 def test_context_is_sent_only_to_those_who_take_it() -> None:
     case = Case("p", "c", {"a": "1"}, {"step": 3})
-    without = json.loads(payload(function("def reward(p, c, e): return 1"), case))
+    without = json.loads(program("def reward(p, c, e): return 1").payload(case, seed=7))
     assert without["example"] == {"a": "1"}
     assert "context" not in without
-    taking = json.loads(payload(function("def reward(p, c, e, context): return 1"), case))
+    taking = json.loads(program("def reward(p, c, e, context): return 1").payload(case, seed=7))
     assert taking["context"] == {"step": 3}
 
 
@@ -47,12 +48,13 @@ def test_the_prompt_is_the_last_user_message() -> None:
 async def test_a_revision_is_fetched_once() -> None:
     fetched: list[tuple[str, str]] = []
 
-    async def fetch(name: str, revision: str) -> str | None:
+    async def fetch(name: str, revision: str) -> RewardDefinition | None:
         fetched.append((name, revision))
-        return "def reward(p, c, e): return 1" if name == "known" else None
+        source = "def reward(p, c, e): return 1"
+        return RewardDefinition(source=source) if name == "known" else None
 
-    functions = Functions(fetch)
-    assert await functions.get("known", "r1") is await functions.get("known", "r1")
+    revisions = Revisions(fetch)
+    assert await revisions.get("known", "r1") is await revisions.get("known", "r1")
     assert fetched == [("known", "r1")]
     with pytest.raises(NotFoundError, match="no reward other with revision r1"):
-        await functions.get("other", "r1")
+        await revisions.get("other", "r1")

@@ -57,8 +57,10 @@ def test_forged_values_are_no_scores(value: float) -> None:
 
 
 def result(**changes: object) -> Result:
-    base = Result(1, Status.OK, True, 0.5, 0.1, 0.01, 0, "", "")  # noqa: FBT003
-    return base._replace(**changes)  # type: ignore[arg-type]
+    base = Result(1, True, 0.1, 0.01, 0, Record(Status.OK, 0.5, ""), "")  # noqa: FBT003
+    said = {name: changes.pop(name) for name in ("status", "value", "message") if name in changes}
+    record = base.record._replace(**said)  # type: ignore[arg-type]
+    return base._replace(record=record, **changes)  # type: ignore[arg-type]
 
 
 def test_the_host_checks_again() -> None:

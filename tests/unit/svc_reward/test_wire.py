@@ -78,7 +78,8 @@ def test_a_child_cannot_claim_what_only_the_broker_knows(status: Status) -> None
 def test_jobs_and_results_survive_the_trip() -> None:
     job = Job(7, Limits(wall=1.5), b"payload")
     assert Job.unpack(job.pack()) == job
-    result = Result(7, Status.OK, True, 0.5, 0.1, 0.05, 1 << 30, "m", "out\n")  # noqa: FBT003
+    record = Record(Status.OK, 0.5, "m", (("correct", 1.0),), ("decoy_kernel",))
+    result = Result(7, True, 0.1, 0.05, 1 << 30, record, "out\n")  # noqa: FBT003
     assert Result.unpack(result.pack()) == result
     with pytest.raises(WireError):
         Job.unpack(b"short")
