@@ -69,66 +69,66 @@ async def settled(condition: Callable[[], bool]) -> None:
 
 async def test_lanes_are_used_again(pool: LanePool) -> None:
     await pool.warm(LaneClass(), 2)
-    results = await asyncio.gather(*(pool.evaluate(LaneClass(), b"") for _ in range(8)))
+    results = await asyncio.gather(*(pool.evaluate(LaneClass(), b"", Limits()) for _ in range(8)))
     assert results == [GOOD] * 8
     assert FakeLane.started == 2
 
 
 async def test_infrastructure_is_retried_on_other_lanes(pool: LanePool) -> None:
     FakeLane.script = [LOST, LOST, GOOD]
-    assert await pool.evaluate(LaneClass(), b"") == GOOD
+    assert await pool.evaluate(LaneClass(), b"", Limits()) == GOOD
     assert FakeLane.started >= 3
 
 
 async def test_a_job_that_breaks_three_lanes_is_given_up(pool: LanePool) -> None:
     FakeLane.script = [LOST, LOST, LOST, GOOD]
-    assert await pool.evaluate(LaneClass(), b"") == LOST
+    assert await pool.evaluate(LaneClass(), b"", Limits()) == LOST
 
 
 async def test_a_fault_of_the_judged_code_is_not_retried(pool: LanePool) -> None:
     fault = Outcome(Status.ERROR, message="1/0")
     FakeLane.script = [fault, GOOD]
-    assert await pool.evaluate(LaneClass(), b"") == fault
+    assert await pool.evaluate(LaneClass(), b"", Limits()) == fault
 
 
 async def test_a_lane_that_is_not_clean_is_replaced(pool: LanePool) -> None:
     FakeLane.script = [Outcome(Status.CRASH)]
-    await pool.evaluate(LaneClass(), b"")
+    await pool.evaluate(LaneClass(), b"", Limits())
     await settled(lambda: FakeLane.started == 2)
     assert pool.lanes == FakeLane.alive == 1
 
 
 async def test_a_lane_is_replaced_after_so_many_evaluations(pool: LanePool) -> None:
     for _ in range(11):
-        await pool.evaluate(LaneClass(), b"")
+        await pool.evaluate(LaneClass(), b"", Limits())
     await settled(lambda: FakeLane.started > 1)
 
 
 async def test_no_sandbox_is_said_and_never_raised(pool: LanePool) -> None:
     FakeLane.script = [SandboxError("no engine")] * 3
-    result = await pool.evaluate(LaneClass(), b"")
+    result = await pool.evaluate(LaneClass(), b"", Limits())
     assert (result.status, result.message) == (Status.SANDBOX_UNAVAILABLE, "no engine")
-    assert await pool.evaluate(LaneClass(), b"") == GOOD
+    assert await pool.evaluate(LaneClass(), b"", Limits()) == GOOD
 
 
 async def test_two_classes_do_not_push_each_other_out(pool: LanePool) -> None:
     await pool.warm(LaneClass(), 2)
     for _ in range(4):
-        await pool.evaluate(TORCH, b"")
-        await pool.evaluate(LaneClass(), b"")
+        await pool.evaluate(TORCH, b"", Limits())
+        await pool.evaluate(LaneClass(), b"", Limits())
     assert FakeLane.started == 3
 
 
 async def test_idle_lanes_of_other_classes_make_room(pool: LanePool) -> None:
     for name in "abcdefg":
-        await pool.evaluate(LaneClass((name,), packages=True), b"")
+        await pool.evaluate(LaneClass((name,), packages=True), b"", Limits())
     assert FakeLane.most <= 4
 
 
 async def test_a_cancelled_caller_leaves_no_lane_behind(pool: LanePool) -> None:
-    task = asyncio.create_task(pool.evaluate(LaneClass(), b""))
+    task = asyncio.create_task(pool.evaluate(LaneClass(), b"", Limits()))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert await pool.evaluate(LaneClass(), b"") == GOOD
+    assert await pool.evaluate(LaneClass(), b"", Limits()) == GOOD

@@ -11,6 +11,7 @@ from svc_reward.lane.wire import Record, Status
 def run(body: str, *, entry: str = "reward", context: dict[str, object] | None = None) -> Record:
     arguments = "prompt, completion, example" + (", context" if context else "")
     job: dict[str, object] = {
+        "kind": "function",
         "source": f"def {entry}({arguments}):\n    {body}",
         "entry": entry,
         "prompt": "p",
@@ -110,7 +111,7 @@ def test_a_missing_module_says_what_to_do() -> None:
 
 
 def test_a_source_that_does_not_load_is_an_error() -> None:
-    assert judge(b'{"source": "1/0", "entry": "reward"}').status is Status.ERROR
+    assert judge(b'{"kind": "function", "source": "1/0", "entry": "reward"}').status is Status.ERROR
     assert judge(b"not json").status is Status.ERROR
 
 
