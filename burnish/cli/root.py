@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from burnish import __version__
-from burnish.cli import adapters, chat, demo, files, jobs, output, platform, rewards
+from burnish.cli import adapters, chat, demo, files, grade, jobs, output, platform, rewards
 from burnish.cli.connect import TARGET
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 app.add_typer(platform.app)
 app.add_typer(demo.app)
+app.add_typer(grade.app)
 app.add_typer(files.app, name="files")
 app.add_typer(rewards.app, name="rewards")
 app.add_typer(jobs.app, name="jobs")
