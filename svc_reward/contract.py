@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 from burnish.reward_spec import RewardDefinition, RewardLimits
@@ -28,6 +28,7 @@ class LaneClass:
         preload: modules that are imported before any job comes.
         packages: installed packages can be imported, beyond the standard library.
         kernels: Triton kernels are judged in it.
+        gpu: they run, and are timed, on a GPU that this lane has for itself.
         layer: digest of the pip packages that it shows besides; "" without any.
         limits: what the lane as a whole is made for; unset: the operator's defaults.
     """
@@ -35,6 +36,7 @@ class LaneClass:
     preload: tuple[str, ...] = ()
     packages: bool = False
     kernels: bool = False
+    gpu: bool = False
     layer: str = ""
     limits: RewardLimits = DEFAULT_LIMITS
 
@@ -104,6 +106,14 @@ class Program:
             fixed={"options": definition.triton.model_dump(mode="json")},
             limits=definition.limits,
             workers=MAX_WORKERS,
+        )
+
+    def on_gpu(self) -> Self:
+        """The same, on a lane that has a GPU."""
+        return replace(
+            self,
+            lane_class=replace(self.lane_class, gpu=True),
+            fixed={**self.fixed, "device": "cuda"},
         )
 
     def payload(self, case: "Case", seed: int, secrets: Mapping[str, str] | None = None) -> bytes:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from burnish.logs import get_logger
-from svc_reward import lane_image, uid_blocks
+from svc_reward import gpu_leases, lane_image, uid_blocks
 from svc_reward.backend import (
     LOG_BYTES,
     PYTHON_FLAGS,
@@ -88,40 +88,48 @@ class DockerBackend:
         }
 
     def launch(self, lane_class: LaneClass) -> "DockerLane":
-        block = uid_blocks.lease()
+        held = contextlib.ExitStack()
         container: Container | None = None
         try:
-            container = self._create(lane_class, block.first)
+            block = held.enter_context(contextlib.closing(uid_blocks.lease()))
+            gpu = self._lease_gpu(held) if lane_class.gpu else ""
+            container = self._create(lane_class, block.first, gpu)
             # Before the start, or what the lane says first is lost.
             stream = container.attach_socket(params=_ATTACH)
             container.start()
         except Exception as error:
             if container is not None:
                 _remove(container)
-            block.close()
+            held.close()
+            if isinstance(error, SandboxError):
+                raise
             raise SandboxError(f"the Docker Engine did not start a lane: {error}") from error
-        return DockerLane(container, stream, block)
+        return DockerLane(container, stream, held)
+
+    def _lease_gpu(self, held: contextlib.ExitStack) -> str:
+        lease = gpu_leases.lease(gpu_leases.parse(self._settings.lane_gpus))
+        return held.enter_context(contextlib.closing(lease)).name
 
     def close(self) -> None:
         with contextlib.suppress(Exception):
             self._client.close()
         self._alive.close()
 
-    def _create(self, lane_class: LaneClass, first_uid: int) -> "Container":
+    def _create(self, lane_class: LaneClass, first_uid: int, gpu: str) -> "Container":
         import docker.errors  # noqa: PLC0415
 
         try:
-            return self._client.containers.create(**self._options(lane_class, first_uid))
+            return self._client.containers.create(**self._options(lane_class, first_uid, gpu))
         except docker.errors.ImageNotFound:
             # Somebody pruned it. A prebuilt one is not ours to make.
             self._image = self._settings.lane_image or self._build()
-            return self._client.containers.create(**self._options(lane_class, first_uid))
+            return self._client.containers.create(**self._options(lane_class, first_uid, gpu))
 
     def _build(self) -> str:
         return lane_image.ensure(self._client, interpreter())
 
-    def _options(self, lane_class: LaneClass, first_uid: int) -> dict[str, Any]:
-        from docker.types import LogConfig, Mount, Ulimit  # noqa: PLC0415
+    def _options(self, lane_class: LaneClass, first_uid: int, gpu: str) -> dict[str, Any]:
+        from docker.types import DeviceRequest, LogConfig, Mount, Ulimit  # noqa: PLC0415
 
         prebuilt = bool(self._settings.lane_image)
         limits = self._settings.limits(lane_class.limits, packages=lane_class.packages)
@@ -129,6 +137,7 @@ class DockerBackend:
         lane = LaneSettings(
             preload=lane_class.preload,
             kernels=lane_class.kernels,
+            gpu=gpu,
             packages=lane_class.packages,
             path=packages,
             first_uid=first_uid,
@@ -144,16 +153,23 @@ class DockerBackend:
         memory = limits.memory + limits.file + own
         python = "python3" if prebuilt else str(interpreter().executable)
         library_path = "" if prebuilt else interpreter().library_path
-        tmpfs = f"rw,nosuid,nodev,noexec,size={limits.file},nr_inodes=4096,mode=1777"
+        # Triton loads the helper library that it builds for the GPU from its cache.
+        exec_or_not = "exec" if gpu else "noexec"
+        tmpfs = f"rw,nosuid,nodev,{exec_or_not},size={limits.file},nr_inodes=4096,mode=1777"
         return {
             "image": self._image,
             "entrypoint": [python, *PYTHON_FLAGS, lane_image.LANE_PATH],
             "command": [lane.dump()],
-            "environment": environment(SCRATCH, library_path),
+            "environment": environment(SCRATCH, library_path, gpu=gpu),
             "mounts": [
                 Mount(path, str(interpreter().packages), type="bind", read_only=True)
                 for path in packages
             ],
+            "device_requests": [
+                DeviceRequest(driver="nvidia", device_ids=[gpu], capabilities=[["gpu"]])
+            ]
+            if gpu
+            else None,
             "user": "0:0",
             "working_dir": "/",
             "network_mode": "none",
@@ -205,13 +221,13 @@ class DockerLane:
         self,
         container: "Container",
         attached: object,
-        block: uid_blocks.UidBlock,
+        held: contextlib.ExitStack,
     ) -> None:
         self._container = container
         self._attached = attached  # holds the connection that the raw socket belongs to
         raw = cast("socket.socket", getattr(attached, "_sock", attached))
         self._stream = SocketStream(raw)
-        self._block = block
+        self._held = held
         self._buffer = bytearray()
         self._log = bytearray()
         self._killed = threading.Lock()
@@ -240,7 +256,7 @@ class DockerLane:
         self._stream.close()
         with contextlib.suppress(Exception):
             self._attached.close()  # type: ignore[attr-defined]
-        self._block.close()
+        self._held.close()
 
     def _receive_frame(self, deadline: float) -> None:
         """One frame of the engine's multiplexed stream (Docker API, `/containers/{id}/attach`)."""

@@ -98,8 +98,19 @@ def _resolved(line: str) -> str | None:
     return target if target.startswith("/") else None
 
 
-def environment(scratch: str, library_path: str = "") -> dict[str, str]:
-    """All that a lane's processes find in their environment."""
+_INTERPRETED = {"TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""}
+# The zygote must be able to ask for GPUs without making a context, which no child could then use.
+_ON_GPU = {"PYTORCH_NVML_BASED_CUDA_CHECK": "1", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+
+
+def environment(scratch: str, library_path: str = "", *, gpu: str = "") -> dict[str, str]:
+    """All that a lane's processes find in their environment.
+
+    Args:
+        scratch: the directory that they may write to.
+        library_path: where the loader finds the interpreter's libraries.
+        gpu: the lane's own; without one, Triton kernels run in its interpreter.
+    """
     threads = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     known = {
         "HOME": scratch,
@@ -107,9 +118,7 @@ def environment(scratch: str, library_path: str = "") -> dict[str, str]:
         "USER": "lane",
         "LOGNAME": "lane",
         "LANG": "C.UTF-8",
-        # Lanes see no GPU: Triton kernels run in its interpreter.
-        "TRITON_INTERPRET": "1",
-        "CUDA_VISIBLE_DEVICES": "",
+        **(_ON_GPU if gpu else _INTERPRETED),
         **dict.fromkeys(threads, "1"),
     }
     return known | ({"LD_LIBRARY_PATH": library_path} if library_path else {})

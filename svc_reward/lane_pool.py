@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from burnish.logs import get_logger
-from svc_reward import outcome
+from svc_reward import gpu_leases, outcome
 from svc_reward.backend import Backend, SandboxError
 from svc_reward.config import RewardSettings
 from svc_reward.contract import LaneClass
@@ -27,7 +27,7 @@ CLOSING = "the reward service is shutting down"
 class LanePool:
     """Gives each evaluation a lane of its class, and replaces lanes that are not as they were.
 
-    At most `reward_lanes` evaluations run at a time. Idle lanes of other classes are kept, up to
+    At most `reward_lanes` evaluations run at a time, beside one on each GPU for kernels. Idle lanes of other classes are kept, up to
     as many again, so that a job whose rewards need different modules does not restart lanes all
     the time.
     """
@@ -36,12 +36,14 @@ class LanePool:
         self._backend = backend
         self._settings = settings
         self._running = asyncio.Semaphore(settings.reward_lanes)
+        self._gpus = len(gpu_leases.parse(settings.lane_gpus))
+        self._on_gpus = asyncio.Semaphore(self._gpus)
         self._lanes: set[WarmLane] = set()
         self._starting = 0
         # Least recently used first.
         self._idle: list[WarmLane] = []
         self._tasks: set[asyncio.Task[object]] = set()
-        self._threads = ThreadPoolExecutor(2 * settings.reward_lanes + 2, "lane")
+        self._threads = ThreadPoolExecutor(2 * (settings.reward_lanes + self._gpus) + 2, "lane")
         self._closed = False
 
     @property
@@ -60,7 +62,7 @@ class LanePool:
 
     async def evaluate(self, lane_class: LaneClass, payload: bytes, limits: Limits) -> Outcome:
         """Run one job; infrastructure faults are retried on other lanes. Never raises."""
-        async with self._running:
+        async with self._on_gpus if lane_class.gpu else self._running:
             result = await self._shielded(lane_class, payload, limits)
             for _ in range(RETRIES):
                 if not result.infrastructure or self._closed:
@@ -102,6 +104,13 @@ class LanePool:
             if lane.lane_class == lane_class:
                 self._idle.remove(lane)
                 return lane
+        if lane_class.gpu:
+            # A lane keeps its GPU for as long as it lives.
+            for lane in [lane for lane in self._idle if lane.lane_class.gpu]:
+                if sum(other.lane_class.gpu for other in self._lanes) < self._gpus:
+                    break
+                self._idle.remove(lane)
+                await self._discard(lane)
         while self._idle and self.lanes >= 2 * self._settings.reward_lanes:
             await self._discard(self._idle.pop(0))
         return await self._launch(lane_class)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from burnish.logs import get_logger
-from svc_reward import uid_blocks
+from svc_reward import gpu_leases, uid_blocks
 from svc_reward.backend import (
     LANE_FOLDER,
     LOG_BYTES,
@@ -94,17 +94,26 @@ class ProcessBackend:
         }
 
     def launch(self, lane_class: LaneClass) -> "ProcessLane":
-        block = uid_blocks.lease() if self._mode.own_uids else None
-        scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=self._folder))
-        scratch.chmod(0o1777)
-        lane = self._lane_settings(lane_class, block, scratch)
+        held = contextlib.ExitStack()
         try:
-            return ProcessLane(lane, block, scratch)
-        except OSError as error:
-            shutil.rmtree(scratch, ignore_errors=True)
+            block = uid_blocks.lease() if self._mode.own_uids else None
             if block is not None:
-                block.close()
+                held.enter_context(contextlib.closing(block))
+            gpu = self._lease_gpu(held) if lane_class.gpu else ""
+            scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=self._folder))
+            held.callback(shutil.rmtree, scratch, ignore_errors=True)
+            scratch.chmod(0o1777)
+            return ProcessLane(self._lane_settings(lane_class, block, scratch, gpu), held)
+        except OSError as error:
+            held.close()
             raise SandboxError(f"a lane process did not start: {error}") from error
+        except SandboxError:
+            held.close()
+            raise
+
+    def _lease_gpu(self, held: contextlib.ExitStack) -> str:
+        lease = gpu_leases.lease(gpu_leases.parse(self._settings.lane_gpus))
+        return held.enter_context(contextlib.closing(lease)).name
 
     def close(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
@@ -125,7 +134,7 @@ class ProcessBackend:
                 return
 
     def _lane_settings(
-        self, lane_class: LaneClass, block: uid_blocks.UidBlock | None, scratch: Path
+        self, lane_class: LaneClass, block: uid_blocks.UidBlock | None, scratch: Path, gpu: str
     ) -> LaneSettings:
         python = interpreter()
         limits = self._settings.limits(lane_class.limits, packages=lane_class.packages)
@@ -135,6 +144,8 @@ class ProcessBackend:
         return LaneSettings(
             preload=lane_class.preload,
             kernels=lane_class.kernels,
+            gpu=gpu,
+            devices=tuple(map(str, sorted(Path("/dev").glob("nvidia*[!s]")))) if gpu else (),
             packages=lane_class.packages,
             path=(str(python.packages),),
             first_uid=block.first if block else 0,
@@ -154,11 +165,9 @@ class ProcessBackend:
 class ProcessLane:
     """One lane's outermost process, and the socket that is its standard input and output."""
 
-    def __init__(
-        self, lane: LaneSettings, block: uid_blocks.UidBlock | None, scratch: Path
-    ) -> None:
-        self._block = block
-        self._scratch = scratch
+    def __init__(self, lane: LaneSettings, held: contextlib.ExitStack) -> None:
+        self._held = held
+        self._own_uids = bool(lane.first_uid)
         self._strays = range(lane.first_uid, lane.first_uid + lane.uids)
         self._private_pids = lane.private_pids
         self._killed = threading.Lock()
@@ -173,7 +182,7 @@ class ProcessLane:
                 stdout=pipe,
                 stderr=self._errors,
                 cwd="/",
-                env=environment(lane.scratch),
+                env=environment(lane.scratch, gpu=lane.gpu) | _visible(lane.gpu),
                 start_new_session=True,
             )
         except OSError:
@@ -205,11 +214,14 @@ class ProcessLane:
         self._stream.close()
         self._last_words = self.log()
         self._errors.close()
-        if self._block is not None and not self._private_pids:
+        if self._own_uids and not self._private_pids:
             _kill_uids(self._strays)
-        shutil.rmtree(self._scratch, ignore_errors=True)
-        if self._block is not None:
-            self._block.close()
+        self._held.close()
+
+
+def _visible(gpu: str) -> dict[str, str]:
+    """With no container around it, a lane sees its own GPU by being told of no other."""
+    return {"CUDA_VISIBLE_DEVICES": gpu} if gpu else {}
 
 
 def _lock(folder: Path) -> int | None:

@@ -105,6 +105,8 @@ class Sandbox:
         Raises:
             UserError: the program asks for more than the operator allows.
         """
+        if program.kind == "triton" and self._settings.lane_gpus:
+            program = program.on_gpu()
         lane_class = program.lane_class
         limits = self._settings.limits(
             program.limits,

@@ -98,6 +98,13 @@ rollout_completed = Route(
     "reward",
     "A completion is finished.",
 )
+group_completed = Route(
+    "group.completed",
+    events_pb2.GroupCompleted,
+    "rollout",
+    "reward",
+    "All completions of a group are finished, for rewards that compare them.",
+)
 reward_scored = Route(
     "reward.scored",
     events_pb2.RewardScored,
@@ -146,7 +153,9 @@ dead_letter = Route(
 
 JOBS_STREAM = Stream("BURNISH_JOBS", (job_requested,), "workqueue", 0, 64 * MIB)
 ROLLOUTS_STREAM = Stream("BURNISH_ROLLOUTS", (rollout_requested,), "workqueue", 0, 256 * MIB)
-COMPLETIONS_STREAM = Stream("BURNISH_COMPLETIONS", (rollout_completed,), "limits", 7 * DAY)
+COMPLETIONS_STREAM = Stream(
+    "BURNISH_COMPLETIONS", (rollout_completed, group_completed), "limits", 7 * DAY
+)
 SCORES_STREAM = Stream("BURNISH_SCORES", (reward_scored, group_cancelled), "limits", 7 * DAY)
 EVENTS_STREAM = Stream(
     "BURNISH_EVENTS",
@@ -168,7 +177,8 @@ STREAMS = (
 JOB_REQUESTED = Queue("learner", JOBS_STREAM, job_requested, max_deliver=1000)
 ROLLOUT_REQUESTED = Queue("rollout", ROLLOUTS_STREAM, rollout_requested)
 ROLLOUT_COMPLETED = Queue("reward", COMPLETIONS_STREAM, rollout_completed)
-QUEUES = (JOB_REQUESTED, ROLLOUT_REQUESTED, ROLLOUT_COMPLETED)
+GROUP_COMPLETED = Queue("reward-groups", COMPLETIONS_STREAM, group_completed)
+QUEUES = (JOB_REQUESTED, ROLLOUT_REQUESTED, ROLLOUT_COMPLETED, GROUP_COMPLETED)
 
 FILES = Bucket("burnish_files", files_service_pb2.File, "gateway")
 REWARDS = Bucket("burnish_rewards", rewards_service_pb2.Reward, "gateway")

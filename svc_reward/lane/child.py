@@ -109,7 +109,7 @@ def confine(role: Role, uid: int, limits: Limits, confinement: Confinement) -> N
         file.write("1000")
     if settings.nice:
         os.nice(settings.nice)
-    _limit(limits, confinement.address_space, own_uid=bool(uid))
+    _limit(limits, confinement, own_uid=bool(uid))
     if uid:
         os.setgroups([])
         os.setresgid(uid, uid, uid)
@@ -129,10 +129,12 @@ def confine(role: Role, uid: int, limits: Limits, confinement: Confinement) -> N
     )
 
 
-def _limit(limits: Limits, address_space: int, *, own_uid: bool) -> None:
+def _limit(limits: Limits, confinement: Confinement, *, own_uid: bool) -> None:
     cpu = math.ceil(limits.wall) + 1
     _rlimit(resource.RLIMIT_CPU, cpu, cpu + 1)
-    _rlimit(resource.RLIMIT_AS, address_space + limits.memory)
+    # CUDA maps far more addresses than it has memory.
+    kind = resource.RLIMIT_DATA if confinement.settings.gpu else resource.RLIMIT_AS
+    _rlimit(kind, confinement.address_space + limits.memory)
     _rlimit(resource.RLIMIT_FSIZE, limits.file)
     _rlimit(resource.RLIMIT_NOFILE, 256)
     _rlimit(resource.RLIMIT_CORE, 0)

@@ -54,8 +54,8 @@ def _own_root(settings: LaneSettings) -> None:
     kernel.mount("none", "/", "", kernel.MS_REC | kernel.MS_PRIVATE)
     root = settings.root
     kernel.mount("tmpfs", root, "tmpfs", kernel.MS_NOSUID, "size=1m,mode=0755")
-    for device in _DEVICES:
-        _show_device(f"/dev/{device}", root)
+    for device in (*(f"/dev/{name}" for name in _DEVICES), *settings.devices):
+        _show_device(device, root)
     _mount(root, "/proc", "proc", "")
     size = f"size={settings.scratch_bytes},nr_inodes={settings.scratch_files},mode=1777"
     _mount(root, settings.scratch, "tmpfs", size)

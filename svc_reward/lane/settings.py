@@ -10,6 +10,8 @@ class LaneSettings(NamedTuple):
     Attributes:
         preload: modules that the zygote imports, in order; a missing one is left out.
         kernels: judges Triton kernels: interprets them, and has a second zygote that compiles them.
+        gpu: name of the lane's own GPU, on which its kernels run; "" interprets them.
+        devices: device files that the lane's own mount namespace shows.
         path: extra `sys.path` entries. Empty with `packages` set: the interpreter's own.
         packages: whether installed packages can be imported at all.
         first_uid: first uid of this lane's block; 0 when children keep the lane's uid.
@@ -29,6 +31,8 @@ class LaneSettings(NamedTuple):
 
     preload: tuple[str, ...] = ()
     kernels: bool = False
+    gpu: str = ""
+    devices: tuple[str, ...] = ()
     path: tuple[str, ...] = ()
     packages: bool = False
     first_uid: int = 0

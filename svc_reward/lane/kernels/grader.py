@@ -1,0 +1,273 @@
+"""Judges a Triton kernel against a PyTorch model: the only process that knows the answers.
+
+A candidate passes stages: its text is inspected, its module loads, its kernels run on hidden inputs,
+every answer is right, every kernel compiles for the target. What it is worth is decided by `score`,
+which hacks its behaviour proves by `evidence`.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from ..wire import Record, Status
+from ..workers import Workers
+from . import binaries, compiler, endings, evidence, oracle, score, task, trials
+from .candidate import Start
+from .dialogue import Answer, Candidate, Lost, Raised
+from .endings import Ending
+from .evidence import Outcome
+from .oracle import Oracle
+from .reports import Cost, Launch, Layout
+from .score import Stages
+from .inspection import Inspected, inspect
+from .trials import Purpose, Trial
+
+SECONDS = 20.0
+"""The life of a candidate, unless the options say otherwise."""
+PATIENCE = 2.0
+"""Seconds of calls after which a kernel that is known to be wrong is not asked any further."""
+
+_PURPOSES = {
+    Purpose.DECLARED: "with inputs as the task draws them",
+    Purpose.CHANGED: "when its inputs were changed in place",
+    Purpose.REPEATED: "when it was asked a second time",
+    Purpose.STRIDED: "with inputs that are not contiguous",
+    Purpose.SHAPED: "with inputs of another shape",
+}
+
+
+def grade(job: Mapping[str, Any], workers: Workers) -> Record:
+    """Judge one completion.
+
+    Args:
+        job: "completion", "example" (task, and optionally template, shapes, allow_ops, strided),
+            "options", "seed".
+        workers: starts the candidate's and the compiler's processes.
+    """
+    example: Mapping[str, str] = job["example"]
+    options: Mapping[str, Any] = job.get("options") or {}
+    found = inspect(job["completion"], example)
+    if found.source is None or found.flags:
+        stages = Stages(format=found.source is not None)
+        return _record(Status.OK, stages, found.flags, options, found.message)
+    try:
+        return _Evaluation(found, example, options, int(job["seed"])).run(workers)
+    except task.TaskError as error:
+        return Record(Status.ERROR, 0.0, f"the task: {error}")
+
+
+class _Evaluation:
+    """One candidate on its way through the stages."""
+
+    def __init__(
+        self, found: Inspected, example: Mapping[str, str], options: Mapping[str, Any], seed: int
+    ) -> None:
+        source = example.get("task", "")
+        shapes = example.get("shapes") or ""
+        self._found = found
+        self._example = example
+        self._options = options
+        self._seed = seed
+        self._oracle = Oracle(source, task.variants(source, shapes, seed), seed)
+        self._shapes_declared = bool(shapes.strip())
+        self._outcomes: list[Outcome] = []
+        self._launches: list[Launch] = []
+        self._notes: list[str] = []
+        self._models: list[Any] = []
+        self._ending: Ending | None = None
+        self._least_bytes = 0
+
+    def run(self, workers: Workers) -> Record:
+        seconds = float(self._options.get("seconds", SECONDS))
+        candidate = Candidate(workers, Start(self._found.source or ""), seconds)
+        try:
+            candidate.loaded()
+            self._oracle.examine(declared=self._shapes_declared)
+            self._ask(candidate)
+        except Raised as raised:
+            self._note_failure(raised)
+        except Lost as lost:
+            self._ending = lost.ending
+            self._notes.append(f"the kernel's process {lost.ending.text}")
+        finally:
+            candidate.close()
+        return self._verdict(workers)
+
+    def _ask(self, candidate: Candidate) -> None:
+        """Put every trial to the candidate, until nothing more can be learned."""
+        started = time.monotonic()
+        strided = bool(self._example.get("strided"))
+        extra = len(self._oracle.variants) - 1
+        for trial in trials.plan(self._seed, variants=extra, strided=strided):
+            outcome = self._try(candidate, trial)
+            self._outcomes.append(outcome)
+            if outcome.right or not outcome.judged:
+                continue
+            raised = outcome.report is None and trial.purpose is not Purpose.SHAPED
+            if raised or time.monotonic() - started > PATIENCE:
+                return
+
+    def _try(self, candidate: Candidate, trial: Trial) -> Outcome:
+        try:
+            model = self._model(candidate, trial.variant)
+        except Raised as raised:
+            if trial.purpose is not Purpose.SHAPED:
+                raise
+            return self._raised(trial, raised)
+        inputs = self._oracle.inputs(trial)
+        expected = self._oracle.answer(trial, inputs)
+        if trial.purpose is Purpose.DECLARED and not self._least_bytes:
+            reference = self._oracle.variants[0].reference
+            self._least_bytes = oracle.size(inputs, reference.model, expected)
+        try:
+            answer = candidate.call(
+                model,
+                inputs,
+                slot=trial.slot,
+                ablated=not _judged(trial),
+                expected=expected.layouts,
+            )
+        except Raised as raised:
+            return self._raised(trial, raised)
+        self._launches += answer.report.launches
+        return self._compared(Outcome(trial, expected, oracle.elements(inputs)), answer)
+
+    def _compared(self, outcome: Outcome, answer: Answer) -> Outcome:
+        expected = outcome.expected
+        announced = answer.report.outputs
+        if announced != expected.layouts:
+            text = _difference(announced, expected.layouts)
+            finding = evidence.Finding(right=False, text=text)
+            return outcome._replace(finding=finding, report=answer.report)
+        finding = evidence.agrees(
+            answer.outputs, expected, accumulates=self._oracle.accumulates
+        )
+        return outcome._replace(finding=finding, report=answer.report, outputs=answer.outputs)
+
+    def _raised(self, trial: Trial, raised: Raised) -> Outcome:
+        """A call that raised; where a limit was met, the end of the conversation."""
+        status = endings.of_failure(raised.failure)
+        if status is not Status.OK:
+            raise Lost(Ending(status, raised.failure.text))
+        nothing = oracle.nothing()
+        return Outcome(trial, nothing, 0, text=raised.failure.text)
+
+    def _model(self, candidate: Candidate, index: int) -> int:
+        """The number of the candidate's model for a variant; made when first needed.
+
+        A variant whose model is made with the same arguments shares it.
+        """
+        variant = self._oracle.variants[index]
+        signature = repr(variant.arguments)
+        for number, (known, owner) in enumerate(self._models):
+            if known == signature:
+                variant.share(owner)
+                return number
+        number = len(self._models)
+        layouts = candidate.build(number, variant.seed, variant.arguments)
+        note = self._oracle.perturb(index, layouts)
+        if variant.state:
+            candidate.load(number, variant.state)
+        if note and note not in self._notes:
+            self._notes.append(note)
+        self._models.append((signature, variant))
+        return number
+
+    def _verdict(self, workers: Workers) -> Record:
+        judged = [outcome for outcome in self._outcomes if outcome.judged]
+        wrong = next((outcome for outcome in judged if not outcome.right), None)
+        complete = self._ending is None and bool(judged) and len(self._outcomes) > len(judged)
+        built = self._compile(workers)
+        ran = [o for o in judged if o.trial.purpose is not Purpose.SHAPED]
+        stages = Stages(
+            format=True,
+            compiled=built.ok,
+            ran=bool(ran) and all(outcome.report is not None for outcome in ran),
+            correct=complete and wrong is None,
+            cost=self._cost(),
+            least_bytes=self._least_bytes,
+        )
+        flags = tuple(dict.fromkeys(self._flags()))
+        status = self._ending.status if self._ending else Status.OK
+        return _record(status, stages, flags, self._options, self._message(wrong, built, stages))
+
+    def _compile(self, workers: Workers) -> binaries.Binaries:
+        kernels = self._found.kernels
+        launches = binaries.distinct(self._launches or kernels.guesses)
+        if not launches:
+            return binaries.Binaries(ok=False, text="no kernel was launched, so none was compiled")
+        target = str(self._options.get("target", compiler.DEFAULT_TARGET))
+        order = compiler.Order(kernels.source, launches, target)
+        return binaries.make(workers, order, float(self._options.get("seconds", SECONDS)))
+
+    def _flags(self) -> Sequence[str]:
+        allowed = frozenset((self._example.get("allow_ops") or "").replace(",", " ").split())
+        found = list(evidence.conduct(self._outcomes, allowed))
+        return found or list(
+            evidence.failure(
+                self._outcomes,
+                accumulates=self._oracle.accumulates,
+                ignoring=self._oracle.ignoring,
+                coarse=self._oracle.coarse,
+            )
+        )
+
+    def _cost(self) -> Cost | None:
+        for outcome in self._outcomes:
+            if outcome.trial.purpose is Purpose.DECLARED and outcome.report is not None:
+                return outcome.report.cost
+        return None
+
+    def _note_failure(self, raised: Raised) -> None:
+        status = endings.of_failure(raised.failure)
+        self._notes.append(raised.failure.text)
+        if status is not Status.OK:
+            self._ending = Ending(status, raised.failure.text)
+
+    def _message(
+        self, wrong: Outcome | None, built: binaries.Binaries, stages: Stages
+    ) -> str:
+        lines = []
+        if wrong is not None:
+            what = wrong.text or (wrong.finding.text if wrong.finding else "")
+            lines.append(f"wrong {_PURPOSES[wrong.trial.purpose]}: {what}")
+        if stages.correct:
+            count = sum(outcome.judged for outcome in self._outcomes)
+            lines.append(f"right in all of {count} hidden calls")
+        if built.ok:
+            lines.append(
+                f"compiled: {built.registers} registers, {built.spills} bytes spilled,"
+                f" {built.shared} bytes of shared memory"
+            )
+        else:
+            lines.append(built.text)
+        return "\n".join([*lines, *self._notes])
+
+
+def _judged(trial: Trial) -> bool:
+    return trial.purpose is not Purpose.ABLATED
+
+
+def _difference(found: Sequence[Layout], wanted: Sequence[Layout]) -> str:
+    """How announced outputs differ from the expected ones."""
+    if len(found) != len(wanted):
+        return f"{len(found)} outputs instead of {len(wanted)}"
+    for one, other in zip(found, wanted, strict=True):
+        if one.name != other.name:
+            return f"{one.name} instead of {other.name}"
+        if one.shape != other.shape:
+            return f"shape {list(one.shape)} instead of {list(other.shape)}"
+        if one.dtype != other.dtype:
+            return f"{one.dtype} instead of {other.dtype}"
+    return ""
+
+
+def _record(
+    status: Status,
+    stages: Stages,
+    flags: tuple[str, ...],
+    options: Mapping[str, Any],
+    message: str,
+) -> Record:
+    earned = score.value(stages, flags, options.get("weights") or {}) if status is Status.OK else 0.0
+    return Record(status, earned, message, tuple(score.parts(stages).items()), flags)
