@@ -10,7 +10,7 @@ from burnish.datasets import Dataset, DatasetRow
 from burnish.errors import NotFoundError, RetryableError, UserError
 from burnish.logs import get_logger
 from burnish.spec import JobSpec
-from burnish.tasks import stop
+from burnish.stopping import stop
 from burnish.v1 import files_service_pb2, job_pb2
 from svc_learner.assembler import Assembler
 from svc_learner.base import BaseModel

@@ -4,7 +4,7 @@ import asyncio
 from collections import defaultdict
 
 from burnish.bus import Bus, topology
-from burnish.tasks import stop
+from burnish.stopping import stop
 from burnish.v1 import job_pb2
 
 _ENDED = {

@@ -18,7 +18,7 @@ from burnish.bus.consume import Consumer, Handler, OnExhausted
 from burnish.config import ServiceSettings
 from burnish.errors import RetryableError, SetupError
 from burnish.logs import get_logger
-from burnish.tasks import stop
+from burnish.stopping import stop
 from burnish.v1 import events_pb2
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError, Message
 
 from burnish.errors import RetryableError, UnavailableError, UserError
 from burnish.logs import get_logger
-from burnish.tasks import stop
+from burnish.stopping import stop
 
 if TYPE_CHECKING:
     from nats.aio.client import Client

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from burnish import tasks
+from burnish import stopping
 from burnish.bus import Bucket, Bus, Entry, topology
 from burnish.logs import get_logger
 from burnish.v1 import events_pb2, job_pb2
@@ -54,7 +54,7 @@ class Projector:
             self._tasks.append(task)
 
     async def stop(self) -> None:
-        await tasks.stop(self._tasks)
+        await stopping.stop(self._tasks)
 
     async def put_desired(self, job: job_pb2.DesiredJob) -> None:
         """Show a job at once that the bucket's watch would show a moment later."""
