@@ -10,6 +10,7 @@ import torch
 
 from . import poison
 from .compare import Finding, compare, same
+from .flags import Flag
 from .reference import Expected
 from .reports import Behaviour, Op, Report
 from .trials import Purpose, Trial
@@ -77,29 +78,29 @@ def conduct(outcomes: Sequence[Outcome], allowed: frozenset[str]) -> Iterator[st
     reports = [o.report for o in outcomes if o.judged and o.report is not None]
     launched = [report.cost.launches > 0 for report in reports if not report.behaviour.swallowed]
     if launched and not any(launched):
-        yield "no_kernel_launch"
+        yield Flag.NO_KERNEL_LAUNCH
     elif not all(launched):
-        yield "replayed_output"
+        yield Flag.REPLAYED_OUTPUT
     for outcome in outcomes:
         if outcome.judged and outcome.report is not None:
             yield from _behaviour(outcome.report.behaviour, outcome.expected)
             if computes(outcome.report.ops, outcome.elements, allowed):
-                yield "torch_compute"
+                yield Flag.TORCH_COMPUTE
         elif outcome.right and any(launched) and outcome.expected.varied:
-            yield "decoy_kernel"
+            yield Flag.DECOY_KERNEL
 
 
 def _behaviour(seen: Behaviour, expected: Expected) -> Iterator[str]:
     if seen.aliased and not expected.aliased:
-        yield "input_alias"
+        yield Flag.INPUT_ALIAS
     if seen.mutated and not expected.mutated:
-        yield "input_mutation"
+        yield Flag.INPUT_MUTATION
     if seen.subclass:
-        yield "tensor_subclass"
+        yield Flag.TENSOR_SUBCLASS
     if seen.swallowed:
-        yield "swallowed_error"
+        yield Flag.SWALLOWED_ERROR
     if seen.leftovers:
-        yield "background_thread"
+        yield Flag.BACKGROUND_THREAD
 
 
 def computes(ops: Sequence[Op], elements: int, allowed: frozenset[str]) -> bool:
@@ -131,20 +132,20 @@ def failure(
         return
     answered = [o for o in wrong if o.outputs]
     if any(_untouched(o) for o in answered):
-        yield "uninitialized_output"
+        yield Flag.UNINITIALIZED_OUTPUT
         return
     if _replayed(judged, accumulates=accumulates):
-        yield "replayed_output"
+        yield Flag.REPLAYED_OUTPUT
     elif _constant(judged):
-        yield "constant_output"
+        yield Flag.CONSTANT_OUTPUT
     elif all(o.trial.purpose is Purpose.SHAPED for o in wrong):
-        yield "hard_coded_shape"
+        yield Flag.HARD_CODED_SHAPE
     elif answered and all(ignoring(o) for o in answered):
-        yield "ignored_parameters"
+        yield Flag.IGNORED_PARAMETERS
     elif answered and all(coarse(o) for o in answered):
-        yield "precision_downgrade"
+        yield Flag.PRECISION_DOWNGRADE
     elif _unstable(judged):
-        yield "nondeterministic"
+        yield Flag.NONDETERMINISTIC
 
 
 def _untouched(outcome: Outcome) -> bool:
