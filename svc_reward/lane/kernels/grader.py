@@ -20,10 +20,11 @@ from .oracle import Oracle
 from .reports import Cost, Launch, Layout
 from .score import Stages
 from .inspection import Inspected, inspect
+from .template import TemplateError
 from .trials import Purpose, Trial
 
-SECONDS = 20.0
-"""The life of a candidate, unless the options say otherwise."""
+SHARE = 1 / 3
+"""A candidate's life, and a compiler's, in parts of the evaluation's: the rest is the reference's."""
 PATIENCE = 2.0
 """Seconds of calls after which a kernel that is known to be wrong is not asked any further."""
 
@@ -41,32 +42,49 @@ def grade(job: Mapping[str, Any], workers: Workers) -> Record:
 
     Args:
         job: "completion", "example" (task, and optionally template, shapes, allow_ops, strided),
-            "options", "seed".
+            "options" (of the preset, complete), "seed", and on a GPU "device".
         workers: starts the candidate's and the compiler's processes.
+
+    Returns:
+        A record with parts where the kernel was judged; an ERROR without any where the example is
+        at fault.
     """
     example: Mapping[str, str] = job["example"]
-    options: Mapping[str, Any] = job.get("options") or {}
-    found = inspect(job["completion"], example)
-    if found.source is None or found.flags:
-        stages = Stages(format=found.source is not None)
-        return _record(Status.OK, stages, found.flags, options, found.message)
+    options: Mapping[str, Any] = job["options"]
+    if not example.get("task", "").strip():
+        hint = "the source of a module with Model, get_inputs and get_init_inputs"
+        return Record(Status.ERROR, 0.0, f"example.task: is missing; it holds {hint}")
     try:
-        return _Evaluation(found, example, options, int(job["seed"])).run(workers)
+        found = inspect(job["completion"], example)
+        if found.source is None or found.flags:
+            stages = Stages(format=found.source is not None)
+            return _record(Status.OK, stages, found.flags, options, found.message)
+        return _Evaluation(found, job, workers.seconds * SHARE).run(workers)
+    except TemplateError as error:
+        return Record(Status.ERROR, 0.0, f"example.template: {error}")
+    except task.ShapesError as error:
+        return Record(Status.ERROR, 0.0, f"example.shapes: {error}")
     except task.TaskError as error:
-        return Record(Status.ERROR, 0.0, f"the task: {error}")
+        return Record(Status.ERROR, 0.0, f"example.task: {error}")
 
 
 class _Evaluation:
-    """One candidate on its way through the stages."""
+    """One candidate on its way through the stages.
 
-    def __init__(
-        self, found: Inspected, example: Mapping[str, str], options: Mapping[str, Any], seed: int
-    ) -> None:
-        source = example.get("task", "")
-        shapes = example.get("shapes") or ""
+    Args:
+        found: the candidate.
+        job: see `grade`.
+        seconds: life of each worker.
+    """
+
+    def __init__(self, found: Inspected, job: Mapping[str, Any], seconds: float) -> None:
+        example: Mapping[str, str] = job["example"]
+        source, shapes = example["task"], example.get("shapes") or ""
+        seed = int(job["seed"])
         self._found = found
         self._example = example
-        self._options = options
+        self._options: Mapping[str, Any] = job["options"]
+        self._seconds = seconds
         self._seed = seed
         self._oracle = Oracle(source, task.variants(source, shapes, seed), seed)
         self._shapes_declared = bool(shapes.strip())
@@ -78,8 +96,7 @@ class _Evaluation:
         self._least_bytes = 0
 
     def run(self, workers: Workers) -> Record:
-        seconds = float(self._options.get("seconds", SECONDS))
-        candidate = Candidate(workers, Start(self._found.source or ""), seconds)
+        candidate = Candidate(workers, Start(self._found.source or ""), self._seconds)
         try:
             candidate.loaded()
             self._oracle.examine(declared=self._shapes_declared)
@@ -98,7 +115,8 @@ class _Evaluation:
         started = time.monotonic()
         strided = bool(self._example.get("strided"))
         extra = len(self._oracle.variants) - 1
-        for trial in trials.plan(self._seed, variants=extra, strided=strided):
+        sets = int(self._options["trials"])
+        for trial in trials.plan(self._seed, variants=extra, strided=strided, sets=sets):
             outcome = self._try(candidate, trial)
             self._outcomes.append(outcome)
             if outcome.right or not outcome.judged:
@@ -181,7 +199,7 @@ class _Evaluation:
         ran = [o for o in judged if o.trial.purpose is not Purpose.SHAPED]
         stages = Stages(
             format=True,
-            compiled=built.ok,
+            compiled=built.ok if built else None,
             ran=bool(ran) and all(outcome.report is not None for outcome in ran),
             correct=complete and wrong is None,
             cost=self._cost(),
@@ -191,14 +209,15 @@ class _Evaluation:
         status = self._ending.status if self._ending else Status.OK
         return _record(status, stages, flags, self._options, self._message(wrong, built, stages))
 
-    def _compile(self, workers: Workers) -> binaries.Binaries:
+    def _compile(self, workers: Workers) -> binaries.Binaries | None:
+        if not self._options["compile"]:
+            return None
         kernels = self._found.kernels
         launches = binaries.distinct(self._launches or kernels.guesses)
         if not launches:
             return binaries.Binaries(ok=False, text="no kernel was launched, so none was compiled")
-        target = str(self._options.get("target", compiler.DEFAULT_TARGET))
-        order = compiler.Order(kernels.source, launches, target)
-        return binaries.make(workers, order, float(self._options.get("seconds", SECONDS)))
+        order = compiler.Order(kernels.source, launches, self._options["target"])
+        return binaries.make(workers, order, self._seconds)
 
     def _flags(self) -> Sequence[str]:
         allowed = frozenset((self._example.get("allow_ops") or "").replace(",", " ").split())
@@ -225,7 +244,7 @@ class _Evaluation:
             self._ending = Ending(status, raised.failure.text)
 
     def _message(
-        self, wrong: Outcome | None, built: binaries.Binaries, stages: Stages
+        self, wrong: Outcome | None, built: binaries.Binaries | None, stages: Stages
     ) -> str:
         lines = []
         if wrong is not None:
@@ -234,7 +253,9 @@ class _Evaluation:
         if stages.correct:
             count = sum(outcome.judged for outcome in self._outcomes)
             lines.append(f"right in all of {count} hidden calls")
-        if built.ok:
+        if built is None:
+            pass
+        elif built.ok:
             lines.append(
                 f"compiled: {built.registers} registers, {built.spills} bytes spilled,"
                 f" {built.shared} bytes of shared memory"
@@ -269,5 +290,5 @@ def _record(
     options: Mapping[str, Any],
     message: str,
 ) -> Record:
-    earned = score.value(stages, flags, options.get("weights") or {}) if status is Status.OK else 0.0
+    earned = score.value(stages, flags, options["weights"]) if status is Status.OK else 0.0
     return Record(status, earned, message, tuple(score.parts(stages).items()), flags)

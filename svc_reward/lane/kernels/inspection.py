@@ -1,21 +1,15 @@
 """What the text of a completion says before anything of it runs."""
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from .reports import Launch
+from . import completion as completions
+from . import static_check, template
+from .completion import ENTRY, FormatError
+from .kernel_module import Kernels, extract
 
-
-class Kernels(NamedTuple):
-    """The part of a candidate that the compiler gets.
-
-    Attributes:
-        source: a module of kernels and constants only.
-        guesses: launches that the text suggests, for when none was seen.
-    """
-
-    source: str
-    guesses: tuple[Launch, ...] = ()
+_HALF = re.compile(r"\b(?:b?float16|half|bfloat16)\b")
 
 
 class Inspected(NamedTuple):
@@ -28,4 +22,23 @@ class Inspected(NamedTuple):
 
 
 def inspect(completion: str, example: Mapping[str, str]) -> Inspected:
-    return Inspected(completion, Kernels(completion), (), "")
+    """Find the candidate's module and read it.
+
+    Args:
+        completion: as the model wrote it.
+        example: "task", and optionally "template".
+
+    Raises:
+        TemplateError: the template is at fault.
+    """
+    try:
+        frame = example.get("template") or ""
+        source = template.fill(frame, completion) if frame else completions.extract(completion)
+        tree = completions.parse(source)
+        seen = static_check.check(tree, single=not _HALF.search(example.get("task", "")))
+    except FormatError as error:
+        text = f"{error}; expected a module with class {ENTRY} and its @triton.jit kernels"
+        return Inspected(None, Kernels(""), (), text)
+    except RecursionError:
+        return Inspected(None, Kernels(""), (), "nested too deeply to be read")
+    return Inspected(source, extract(source, tree), seen.flags, "\n".join(seen.messages))
