@@ -12,6 +12,8 @@ from burnish.errors import UserError
 MAX_SOURCE_BYTES = 256_000
 PREFERRED_NAME = "reward"
 ACCEPTED = "def reward(prompt: str, completion: str, example: dict[str, str]) -> float"
+GRADE_NAME = "grade"
+ACCEPTED_GRADE = "def grade(sample: dict, item: dict) -> float"
 GROUP_ARGUMENT = "completions"
 """The name of a second argument that asks for all completions of a group."""
 
@@ -56,15 +58,43 @@ def check_source(source: str) -> RewardFunction:
     Raises:
         UserError: the source does not parse, or holds no such function; says what is accepted.
     """
-    if len(source.encode(errors="surrogatepass")) > MAX_SOURCE_BYTES:
-        raise UserError(
-            f"the reward source is larger than {MAX_SOURCE_BYTES // 1000} kB", field="source"
-        )
+    _check_size(source)
     tree = _parse(source)
     function = _entry(tree)
     return RewardFunction(
         function.name, _takes_context(function), _is_group(function), _imports(tree)
     )
+
+
+def check_grade(source: str) -> None:
+    """Check the source of a `python` grader, without running anything.
+
+    Raises:
+        UserError: the source does not parse, or defines no `grade(sample, item)`.
+    """
+    _check_size(source)
+    functions = [
+        node
+        for node in _parse(source).body
+        if isinstance(node, ast.FunctionDef) and node.name == GRADE_NAME
+    ]
+    if not functions:
+        raise UserError(f"defines no function `{GRADE_NAME}`", hint=ACCEPTED_GRADE)
+    arguments = functions[-1].args
+    positional = len(arguments.posonlyargs) + len(arguments.args)
+    required = positional - len(arguments.defaults)
+    if required > 2 or (positional < 2 and not arguments.vararg):
+        raise UserError(
+            f"line {functions[-1].lineno}: `{GRADE_NAME}` takes {positional} arguments",
+            hint=ACCEPTED_GRADE,
+        )
+
+
+def _check_size(source: str) -> None:
+    if len(source.encode(errors="surrogatepass")) > MAX_SOURCE_BYTES:
+        raise UserError(
+            f"the reward source is larger than {MAX_SOURCE_BYTES // 1000} kB", field="source"
+        )
 
 
 def _parse(source: str) -> ast.Module:
