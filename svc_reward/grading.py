@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from burnish.errors import UserError
-from burnish.reward_spec import RewardDefinition
+from burnish.reward_spec import TRITON_PARTS, RewardDefinition
 from svc_reward.contract import Case
 from svc_reward.outcome import Outcome
 
@@ -167,10 +167,10 @@ def result(case: GradedCase, outcome: Outcome) -> dict[str, object]:
 
 
 def scores(definition: RewardDefinition, outcome: Outcome) -> dict[str, float | None]:
-    """The parts; those of a kernel are always there, and a speed that was not measured is null."""
+    """The parts; stages of a kernel are always there, and null where they were not measured."""
     parts: dict[str, float | None] = dict(outcome.parts)
     if definition.preset is not None and not outcome.infrastructure and parts:
-        parts.setdefault("speedup", None)
+        parts = dict.fromkeys(TRITON_PARTS) | parts
     return parts
 
 

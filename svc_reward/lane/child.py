@@ -74,7 +74,7 @@ def run(role: Role, ends: Ends, uid: int, limits: Limits, confinement: Confineme
 def _evaluate(payload: bytes, limits: Limits) -> None:
     workers = None
     if limits.workers:
-        workers = BrokerWorkers(socket.socket(fileno=CONTROL), limits.memory)
+        workers = BrokerWorkers(socket.socket(fileno=CONTROL), limits.memory, limits.wall)
     record = runner.judge(payload, workers)
     _flush()
     _write_all(RESULT, record.pack())

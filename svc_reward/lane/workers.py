@@ -68,6 +68,11 @@ class Worker(Protocol):
 class Workers(Protocol):
     """Starts workers."""
 
+    @property
+    def seconds(self) -> float:
+        """The whole evaluation's, from its start."""
+        ...
+
     def start(self, role: Role, payload: bytes, *, seconds: float) -> Worker: ...
 
 
@@ -77,9 +82,11 @@ class BrokerWorkers:
     Args:
         control: the evaluation's socket to the broker.
         memory: bytes that a worker may use.
+        seconds: the whole evaluation's, from its start.
     """
 
-    def __init__(self, control: socket.socket, memory: int) -> None:
+    def __init__(self, control: socket.socket, memory: int, seconds: float) -> None:
+        self.seconds = seconds
         self._control = control
         self._memory = memory
         self._ended: dict[int, Ended] = {}
@@ -178,6 +185,8 @@ class BrokerWorker:
 
 class NoWorkers:
     """For evaluations that may not start any."""
+
+    seconds = 0.0
 
     def start(self, role: Role, payload: bytes, *, seconds: float) -> Worker:  # noqa: ARG002
         raise WorkersError("this reward may not start other processes")

@@ -52,9 +52,7 @@ class Outcome(NamedTuple):
         return self.trial.purpose is not Purpose.ABLATED
 
 
-def agrees(
-    outputs: Sequence[torch.Tensor], expected: Expected, *, accumulates: bool
-) -> Finding:
+def agrees(outputs: Sequence[torch.Tensor], expected: Expected, *, accumulates: bool) -> Finding:
     """Compare all outputs with an answer; the first difference counts."""
     if len(outputs) != len(expected.native):
         return Finding(right=False, text="another number of outputs")
@@ -198,6 +196,10 @@ def _unstable(judged: Sequence[Outcome]) -> bool:
     if rights == sorted(rights, reverse=True):
         # Right until some call and wrong ever since: a buffer that is not cleared does that.
         return False
-    known = {o.trial.draw: o.right for o in judged if o.outputs and o.trial.purpose is not Purpose.REPEATED}
+    known = {
+        o.trial.draw: o.right
+        for o in judged
+        if o.outputs and o.trial.purpose is not Purpose.REPEATED
+    }
     again = [o for o in judged if o.trial.purpose is Purpose.REPEATED and o.outputs]
     return any(o.right != known.get(o.trial.draw, o.right) for o in again)

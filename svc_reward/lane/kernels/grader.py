@@ -57,7 +57,8 @@ def grade(job: Mapping[str, Any], workers: Workers) -> Record:
     try:
         found = inspect(job["completion"], example)
         if found.source is None or found.flags:
-            stages = Stages(format=found.source is not None)
+            compiled = False if options["compile"] else None
+            stages = Stages(format=found.source is not None, compiled=compiled)
             return _record(Status.OK, stages, found.flags, options, found.message)
         return _Evaluation(found, job, workers.seconds * SHARE).run(workers)
     except TemplateError as error:
@@ -157,9 +158,7 @@ class _Evaluation:
             text = _difference(announced, expected.layouts)
             finding = evidence.Finding(right=False, text=text)
             return outcome._replace(finding=finding, report=answer.report)
-        finding = evidence.agrees(
-            answer.outputs, expected, accumulates=self._oracle.accumulates
-        )
+        finding = evidence.agrees(answer.outputs, expected, accumulates=self._oracle.accumulates)
         return outcome._replace(finding=finding, report=answer.report, outputs=answer.outputs)
 
     def _raised(self, trial: Trial, raised: Raised) -> Outcome:

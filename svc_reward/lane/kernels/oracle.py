@@ -97,12 +97,15 @@ class Oracle:
             declared: the example itself lists the variants; others are left out where they fail.
 
         Raises:
-            TaskError: the reference fails, or is not deterministic.
+            TaskError: the reference fails, is not deterministic, or could be replaced by a constant.
         """
         reference, inputs = self.variants[0].reference, self._draw(0, 0)
         self.accumulates = not reference.is_elementwise(inputs)
         if not reference.is_deterministic(inputs):
             raise TaskError("its Model gives two answers to the same inputs")
+        first = reference.answer(inputs)
+        if all(self._same_as(first, draw) for draw in trials.PROBES):
+            raise TaskError("its Model gives the same answer whatever its inputs hold")
         for row in self._overrides:
             try:
                 self.variants.append(Variant(Task(self._source, row), self._model_seed))
@@ -164,7 +167,9 @@ class Oracle:
         variant = self.variants[outcome.trial.variant]
         for dtype in COARSE:
             lower = _lowered(dtype)
-            state = {name: lower(value) for name, value in variant.reference.model.state_dict().items()}
+            state = {
+                name: lower(value) for name, value in variant.reference.model.state_dict().items()
+            }
             inputs = _mapped(self.inputs(outcome.trial), lower)
             answer = variant.with_state(state).answer(inputs)
             rounded = answer._replace(
@@ -188,6 +193,12 @@ class Oracle:
     def _draw(self, variant: int, draw: int) -> list[Any]:
         task = self.variants[variant].task
         return task.draw(trials.derive(self._seed, "inputs", variant, draw))
+
+    def _same_as(self, first: Expected, draw: int) -> bool:
+        """Whether an answer is right for another draw of the inputs as well."""
+        inputs = self.inputs(Trial(Purpose.DECLARED, draw))
+        other = self.variants[0].reference.answer(inputs)
+        return agrees(first.native, other, accumulates=self.accumulates).right
 
     def _bears(self, variant: int, scaled: Sequence[Any], plain: Sequence[Any]) -> bool:
         """Whether the reference is defined on another scale as well as it is on its own."""

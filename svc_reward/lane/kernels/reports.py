@@ -263,7 +263,10 @@ class Report(NamedTuple):
         behaviour = Behaviour(*(reader.flag() for _ in Behaviour._fields))
         cost = Cost(*(reader.number() for _ in Cost._fields))
         outputs = tuple(Layout.read(reader) for _ in range(reader.number(MAX_OUTPUTS)))
-        ops = tuple(Op(reader.text(), reader.number(), reader.number()) for _ in range(reader.number(MAX_OPS)))
+        ops = tuple(
+            Op(reader.text(), reader.number(), reader.number())
+            for _ in range(reader.number(MAX_OPS))
+        )
         launches = tuple(Launch.read(reader) for _ in range(reader.number(MAX_LAUNCHES)))
         reader.finish()
         return cls(outputs, behaviour, cost, ops, launches)

@@ -6,14 +6,6 @@ from typing import NamedTuple
 
 from .reports import Cost
 
-WEIGHTS: Mapping[str, float] = {
-    "format": 0.1,
-    "compiled": 0.2,
-    "ran": 0.0,
-    "correct": 0.7,
-    "speedup": 1.0,
-}
-"""What each stage is worth; a job's options may change any of them."""
 FULL_SPEEDUP = 4.0
 """Times as fast as the baseline that earn the whole bonus; it grows with the logarithm."""
 
@@ -23,7 +15,8 @@ class Stages(NamedTuple):
 
     Attributes:
         format: the answer has the parts that it must have.
-        compiled: every kernel that it launched compiles for the target.
+        compiled: every kernel that it launched compiles for the target; None where the options ask
+            for no compilation.
         ran: calls with the task's own shapes returned.
         correct: every hidden call was right.
         speedup: against the faster baseline; None where it was not measured.
@@ -32,7 +25,7 @@ class Stages(NamedTuple):
     """
 
     format: bool = False
-    compiled: bool = False
+    compiled: bool | None = False
     ran: bool = False
     correct: bool = False
     speedup: float | None = None
@@ -44,17 +37,25 @@ def value(stages: Stages, flags: tuple[str, ...], weights: Mapping[str, float]) 
     """The score.
 
     Nothing for a hack. What a kernel computes under an interpreter counts only if a GPU could run
-    it: interpreted, a kernel may hold any Python.
+    it, as far as that was asked: interpreted, a kernel may hold any Python.
+
+    Args:
+        stages: what was passed.
+        flags: hacks that were found.
+        weights: of each stage; one that is left out counts 0.
     """
     if flags:
         return 0.0
-    weight = {**WEIGHTS, **weights}
-    correct = stages.correct and stages.compiled
-    earned = weight["format"] * stages.format + weight["compiled"] * stages.compiled
-    earned += weight["ran"] * stages.ran + weight["correct"] * correct
-    if correct and stages.speedup is not None:
-        earned += weight["speedup"] * bonus(stages.speedup)
-    return earned
+    correct = stages.correct and stages.compiled is not False
+    earned = {
+        "format": float(stages.format),
+        "compiled": float(bool(stages.compiled)),
+        "ran": float(stages.ran),
+        "correct": float(correct),
+        "speedup": bonus(stages.speedup) if correct and stages.speedup is not None else 0.0,
+    }
+    # 0.1 + 0.2 is 0.3 to people.
+    return round(sum(weights.get(name, 0.0) * share for name, share in earned.items()), 9)
 
 
 def bonus(speedup: float) -> float:
@@ -66,12 +67,10 @@ def bonus(speedup: float) -> float:
 
 def parts(stages: Stages) -> dict[str, float]:
     """The named sub-scores and figures of a result."""
-    found = {
-        "format": float(stages.format),
-        "compiled": float(stages.compiled),
-        "ran": float(stages.ran),
-        "correct": float(stages.correct),
-    }
+    found = {"format": float(stages.format)}
+    if stages.compiled is not None:
+        found["compiled"] = float(stages.compiled)
+    found |= {"ran": float(stages.ran), "correct": float(stages.correct)}
     if stages.speedup is not None:
         found["speedup"] = stages.speedup
     if stages.cost is not None:

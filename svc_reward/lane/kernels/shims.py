@@ -60,7 +60,9 @@ class Pretence(Reads):
         if kwargs and "device" in kwargs:
             kwargs = {**kwargs, "device": _real(kwargs["device"])}
         if any(isinstance(value, str | torch.device) for value in args):
-            args = tuple(_real(value) if isinstance(value, str | torch.device) else value for value in args)
+            args = tuple(
+                _real(value) if isinstance(value, str | torch.device) else value for value in args
+            )
         return super().__torch_function__(func, types, args, kwargs)
 
 

@@ -28,6 +28,10 @@ class TaskError(Exception):
     """The task itself is at fault: its source, its inputs, or its reference."""
 
 
+class ShapesError(TaskError):
+    """The example's other shapes are at fault."""
+
+
 class Task:
     """The task's module, executed with some of its constants replaced.
 
@@ -42,11 +46,9 @@ class Task:
     def __init__(self, source: str, overrides: Overrides | None = None) -> None:
         module = types.ModuleType("task")
         linecache.cache[FILENAME] = (len(source), None, source.splitlines(keepends=True), FILENAME)
+        tree = _replaced(_parsed(source), overrides or {})
         try:
-            tree = _replaced(ast.parse(source), overrides or {})
             exec(compile(tree, FILENAME, "exec"), module.__dict__)  # noqa: S102 - the tenant's own
-        except TaskError:
-            raise
         except BaseException as error:
             raise TaskError(f"does not load: {describe(error, FILENAME)}") from None
         self._names = module.__dict__
@@ -92,7 +94,7 @@ def variants(source: str, shapes: str, seed: int) -> tuple[Overrides, ...]:
         seed: the job's.
 
     Raises:
-        TaskError: `shapes` is something else.
+        ShapesError: `shapes` is something else.
     """
     if shapes.strip():
         return _declared(shapes)
@@ -106,22 +108,29 @@ def _declared(shapes: str) -> tuple[Overrides, ...]:
     try:
         rows = json.loads(shapes)
     except ValueError:
-        raise TaskError("`shapes` is no JSON") from None
+        raise ShapesError("is no JSON") from None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-        raise TaskError("`shapes` is no list of objects")
+        raise ShapesError("is no list of objects that map constants of the task to values")
     if len(rows) > MAX_VARIANTS:
-        raise TaskError(f"`shapes` lists more than {MAX_VARIANTS}")
+        raise ShapesError(f"lists more than {MAX_VARIANTS}")
     return tuple(rows)
 
 
 def _constants(source: str) -> dict[str, Any]:
     """Literals that the module assigns at its top level."""
     found: dict[str, Any] = {}
-    for node in ast.parse(source).body:
+    for node in _parsed(source).body:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=value)):
                 found[name] = value
     return found
+
+
+def _parsed(source: str) -> ast.Module:
+    try:
+        return ast.parse(source, FILENAME)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise TaskError(f"is not Python: {describe(error, FILENAME)}") from None
 
 
 def _replaced(tree: ast.Module, overrides: Overrides) -> ast.Module:
@@ -134,5 +143,6 @@ def _replaced(tree: ast.Module, overrides: Overrides) -> ast.Module:
                     node.value = ast.parse(repr(overrides[name]), mode="eval").body
                     left.pop(name, None)
     if left:
-        raise TaskError(f"has no constant {', '.join(sorted(left))} at its top level")
+        names = ", ".join(sorted(left))
+        raise ShapesError(f"the task has no constant {names} at its top level")
     return ast.fix_missing_locations(tree)

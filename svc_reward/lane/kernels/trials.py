@@ -9,9 +9,12 @@ import random
 from enum import IntEnum
 from typing import NamedTuple
 
-
 SCALED_DRAW = 2
 """The number of the draw whose floating values are on another scale."""
+
+
+PROBES = (80, 81, SCALED_DRAW)
+"""Draws that tell whether the answer depends on the inputs at all."""
 
 
 class Purpose(IntEnum):
@@ -47,13 +50,14 @@ class Trial(NamedTuple):
     slot: int = 0
 
 
-def plan(seed: int, *, variants: int, strided: bool) -> tuple[Trial, ...]:
+def plan(seed: int, *, variants: int, strided: bool, sets: int = 2) -> tuple[Trial, ...]:
     """The calls of one evaluation, in order.
 
     Args:
         seed: the job's.
         variants: how many shapes there are besides the declared one.
         strided: the task allows inputs that are not contiguous.
+        sets: least number of input sets that are as the task draws them, in one shape or another.
     """
     # Not for secrets: the seed is the secret, this only spreads it.
     rng = random.Random(derive(seed, "plan"))  # noqa: S311
@@ -61,7 +65,7 @@ def plan(seed: int, *, variants: int, strided: bool) -> tuple[Trial, ...]:
     loose = [Trial(Purpose.SHAPED, 10 + i, variant=i + 1, slot=10 + i) for i in range(variants)]
     if strided:
         loose.append(Trial(Purpose.STRIDED, 30, slot=30))
-    fresh = (0 if variants else 1) + rng.randrange(2)
+    fresh = max(0, sets - 1 - variants) + rng.randrange(2)
     loose += [Trial(Purpose.DECLARED, 40 + i, slot=40 + i) for i in range(fresh)]
     calls = [first]
     for trial in rng.sample(loose, len(loose)):
