@@ -18,7 +18,7 @@ from typing import NoReturn, Protocol, Self, TypeVar
 import uvicorn
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from burnish import __version__, logs, tasks
+from burnish import __version__, logs, stopping
 from burnish.bus import Bucket, Bus, topology
 from burnish.config import ServiceSettings
 from burnish.errors import BurnishError, SetupError
@@ -108,7 +108,7 @@ async def _run(name: str, settings: S, create: Callable[[Bus, S], Service]) -> N
             await service.stop()
         finally:
             if beat is not None:
-                await tasks.stop([beat])
+                await stopping.stop([beat])
             await bus.close()
             await health.stop()
 

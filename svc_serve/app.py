@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from burnish import models, tasks
+from burnish import models, stopping
 from burnish.bus import Bus, topology
 from burnish.errors import BurnishError, UnavailableError, UserError
 from burnish.logs import get_logger
@@ -63,7 +63,7 @@ class Serve:
 
     async def stop(self) -> None:
         if self._prefetching is not None:
-            await tasks.stop([self._prefetching])
+            await stopping.stop([self._prefetching])
         running, self._running = self._running, None
         if running is not None:
             running.collector.unregister()
