@@ -8,13 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from burnish.reward_spec import RewardDefinition
 from svc_reward.backend import Backend, SandboxError
 from svc_reward.config import RewardSettings
-from burnish.reward_spec import RewardDefinition
 from svc_reward.contract import Case, Program
-from svc_reward.lane.wire import Limits
 from svc_reward.docker_backend import OWNER, DockerBackend
-from svc_reward.lane.wire import Status
+from svc_reward.lane.wire import Limits, Status
 from svc_reward.lane_pool import LanePool
 from svc_reward.process_backend import PREFIX, ProcessBackend
 from svc_reward.sandbox import Sandbox, open_backend
@@ -114,7 +113,7 @@ def runs(process: Path) -> bool:
 async def test_orphans_are_removed_at_start() -> None:
     backend = DockerBackend(SETTINGS)
     try:
-        options = backend._options(job(FAST)[0].lane_class, 20_000)
+        options = backend._options(job(FAST)[0].lane_class, 20_000, "")
         options["labels"] = {**options["labels"], OWNER: "gone"}
         orphan = backend._client.containers.create(**options)
         again = DockerBackend(SETTINGS)
