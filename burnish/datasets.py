@@ -55,6 +55,25 @@ def parse(content: bytes, filename: str) -> Dataset:
     Raises:
         UserError: Names the file, the row and what is accepted.
     """
+    found = records(content, filename)
+    columns = tuple(dict.fromkeys(column for _, record in found for column in record))
+    _check_columns(columns, filename)
+    rows = tuple(
+        _row(number, record, f"{filename}, {place}") for number, (place, record) in enumerate(found)
+    )
+    return Dataset(rows, columns)
+
+
+Record = tuple[str, dict[str, Any]]
+"""Where in the file (for people), and the columns."""
+
+
+def records(content: bytes, filename: str) -> list[Record]:
+    """Read a table; the format follows from the name's ending. Its columns may be any.
+
+    Raises:
+        UserError: Names the file, the row and what is accepted.
+    """
     suffix = PurePath(filename).suffix.lower()
     reader = _READERS.get(suffix)
     if reader is None:
@@ -64,20 +83,10 @@ def parse(content: bytes, filename: str) -> Dataset:
         )
     if not content.strip():
         raise UserError(f"{filename} is empty.", field="file", hint="add one row per prompt")
-    records = list(reader(content, filename))
-    if not records:
+    found = list(reader(content, filename))
+    if not found:
         raise UserError(f"{filename} has no rows.", field="file", hint="add one row per prompt")
-    columns = tuple(dict.fromkeys(column for _, record in records for column in record))
-    _check_columns(columns, filename)
-    rows = tuple(
-        _row(number, record, f"{filename}, {place}")
-        for number, (place, record) in enumerate(records)
-    )
-    return Dataset(rows, columns)
-
-
-Record = tuple[str, dict[str, Any]]
-"""Where in the file (for people), and the columns."""
+    return found
 
 
 def _read_jsonl(content: bytes, filename: str) -> Iterator[Record]:
