@@ -1,4 +1,4 @@
-"""Wiring: rollout.requested in, rollout.completed (or group.cancelled) out."""
+"""Wiring: rollout.requested in; rollout.completed, group.completed or group.cancelled out."""
 
 import asyncio
 import contextlib
@@ -72,6 +72,8 @@ class Rollout:
         started = time.monotonic()
         prompt = await self._tokenizers.render(request.base_model, codec.messages(request.row))
         progress = GroupProgress(request.group_size)
+        whole = any(reward.group for reward in request.rewards)
+        finished: list[events_pb2.RolloutCompleted] = []
         subject = topology.infer_generate(request.base_model)
         ask = codec.generate_request(request, prompt)
         chunks = self._bus.request(subject, ask, infer_pb2.GenerateChunk)
@@ -95,9 +97,12 @@ class Rollout:
                         adapter=progress.adapter,
                         seconds=time.monotonic() - started,
                     )
-                    await self._bus.publish(message, id=message.completion_id)
                     self._completions += 1
                     self._tokens += len(completion.token_ids)
+                    if whole:
+                        finished.append(message)
+                    else:
+                        await self._bus.publish(message, id=message.completion_id)
         except asyncio.CancelledError:
             await self._bus.broadcast(
                 topology.INFER_CANCEL, infer_pb2.CancelGeneration(request_id=request.group_id)
@@ -105,6 +110,8 @@ class Rollout:
             raise
         if not progress.complete:
             raise RetryableError("the engine ended the group before all its completions")
+        if whole:  # a reward compares them: one message, so that none is judged without the others
+            await self._bus.publish(codec.group(request, finished), id=request.group_id)
         log.info("group.sampled", seconds=round(time.monotonic() - started, 2))
 
     async def _give_up(self, request: events_pb2.RolloutRequested, reason: str) -> None:

@@ -69,6 +69,18 @@ def completed(
     )
 
 
+def group(
+    request: events_pb2.RolloutRequested, completions: list[events_pb2.RolloutCompleted]
+) -> events_pb2.GroupCompleted:
+    """A whole group, in the order of its completions' indices."""
+    return events_pb2.GroupCompleted(
+        project=request.project,
+        job_id=request.job_id,
+        group_id=request.group_id,
+        completions=sorted(completions, key=lambda each: each.index),
+    )
+
+
 def cancelled(
     request: events_pb2.RolloutRequested, reason: events_pb2.CancelReason, message: str
 ) -> events_pb2.GroupCancelled:

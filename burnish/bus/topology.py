@@ -147,6 +147,13 @@ evaluation_completed = Route(
     "gateway, subscribers",
     "The held-out rows were sampled and scored with one policy version.",
 )
+rewards_updated = Route(
+    "rewards.updated",
+    events_pb2.RewardsUpdated,
+    "learner",
+    "gateway, subscribers",
+    "New groups of a job are scored by another set of rewards.",
+)
 dead_letter = Route(
     "dead.letter", events_pb2.DeadLetter, "any", "people", "No consumer could handle a message."
 )
@@ -159,7 +166,7 @@ COMPLETIONS_STREAM = Stream(
 SCORES_STREAM = Stream("BURNISH_SCORES", (reward_scored, group_cancelled), "limits", 7 * DAY)
 EVENTS_STREAM = Stream(
     "BURNISH_EVENTS",
-    (job_updated, step_completed, policy_published, evaluation_completed),
+    (job_updated, step_completed, policy_published, evaluation_completed, rewards_updated),
     "limits",
     30 * DAY,
 )

@@ -266,6 +266,24 @@ class StepCompleted(_message.Message):
     group_ids: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., stage: _Optional[str] = ..., step: _Optional[int] = ..., total_steps: _Optional[int] = ..., metrics: _Optional[_Mapping[str, float]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., group_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class RewardsUpdated(_message.Message):
+    __slots__ = ("project", "job_id", "step", "before", "after", "reason", "time")
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    BEFORE_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    project: str
+    job_id: str
+    step: int
+    before: _job_pb2.RewardSet
+    after: _job_pb2.RewardSet
+    reason: str
+    time: _timestamp_pb2.Timestamp
+    def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., step: _Optional[int] = ..., before: _Optional[_Union[_job_pb2.RewardSet, _Mapping]] = ..., after: _Optional[_Union[_job_pb2.RewardSet, _Mapping]] = ..., reason: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class EvaluatedCompletion(_message.Message):
     __slots__ = ("row_id", "prompt", "completion", "reward", "scores")
     ROW_ID_FIELD_NUMBER: _ClassVar[int]

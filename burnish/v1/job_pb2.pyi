@@ -147,8 +147,24 @@ class JobSpec(_message.Message):
     seed: int
     def __init__(self, name: _Optional[str] = ..., base_model: _Optional[str] = ..., training_file: _Optional[str] = ..., evaluation_file: _Optional[str] = ..., rewards: _Optional[_Iterable[_Union[_common_pb2.RewardRef, _Mapping]]] = ..., stages: _Optional[_Iterable[_Union[Stage, _Mapping]]] = ..., lora: _Optional[_Union[LoraConfig, _Mapping]] = ..., evaluation: _Optional[_Union[EvaluationConfig, _Mapping]] = ..., on_reward_error: _Optional[_Union[OnRewardError, str]] = ..., seed: _Optional[int] = ...) -> None: ...
 
+class RewardSet(_message.Message):
+    __slots__ = ("number", "rewards", "from_step", "repeats", "reason", "created_at")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    REWARDS_FIELD_NUMBER: _ClassVar[int]
+    FROM_STEP_FIELD_NUMBER: _ClassVar[int]
+    REPEATS_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    rewards: _containers.RepeatedCompositeFieldContainer[_common_pb2.RewardRef]
+    from_step: int
+    repeats: int
+    reason: str
+    created_at: _timestamp_pb2.Timestamp
+    def __init__(self, number: _Optional[int] = ..., rewards: _Optional[_Iterable[_Union[_common_pb2.RewardRef, _Mapping]]] = ..., from_step: _Optional[int] = ..., repeats: _Optional[int] = ..., reason: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
 class Job(_message.Message):
-    __slots__ = ("id", "project", "spec", "state", "stage", "step", "total_steps", "message", "created_at", "finished_at", "adapter", "metrics")
+    __slots__ = ("id", "project", "spec", "state", "stage", "step", "total_steps", "message", "created_at", "finished_at", "adapter", "metrics", "reward_sets", "reward_set")
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -168,6 +184,8 @@ class Job(_message.Message):
     FINISHED_AT_FIELD_NUMBER: _ClassVar[int]
     ADAPTER_FIELD_NUMBER: _ClassVar[int]
     METRICS_FIELD_NUMBER: _ClassVar[int]
+    REWARD_SETS_FIELD_NUMBER: _ClassVar[int]
+    REWARD_SET_FIELD_NUMBER: _ClassVar[int]
     id: str
     project: str
     spec: JobSpec
@@ -180,34 +198,40 @@ class Job(_message.Message):
     finished_at: _timestamp_pb2.Timestamp
     adapter: _common_pb2.AdapterRef
     metrics: _containers.ScalarMap[str, float]
-    def __init__(self, id: _Optional[str] = ..., project: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., stage: _Optional[str] = ..., step: _Optional[int] = ..., total_steps: _Optional[int] = ..., message: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., adapter: _Optional[_Union[_common_pb2.AdapterRef, _Mapping]] = ..., metrics: _Optional[_Mapping[str, float]] = ...) -> None: ...
+    reward_sets: _containers.RepeatedCompositeFieldContainer[RewardSet]
+    reward_set: int
+    def __init__(self, id: _Optional[str] = ..., project: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., state: _Optional[_Union[JobState, str]] = ..., stage: _Optional[str] = ..., step: _Optional[int] = ..., total_steps: _Optional[int] = ..., message: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., finished_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., adapter: _Optional[_Union[_common_pb2.AdapterRef, _Mapping]] = ..., metrics: _Optional[_Mapping[str, float]] = ..., reward_sets: _Optional[_Iterable[_Union[RewardSet, _Mapping]]] = ..., reward_set: _Optional[int] = ...) -> None: ...
 
 class DesiredJob(_message.Message):
-    __slots__ = ("id", "project", "spec", "cancelled", "created_at")
+    __slots__ = ("id", "project", "spec", "cancelled", "created_at", "reward_sets")
     ID_FIELD_NUMBER: _ClassVar[int]
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
     CANCELLED_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
+    REWARD_SETS_FIELD_NUMBER: _ClassVar[int]
     id: str
     project: str
     spec: JobSpec
     cancelled: bool
     created_at: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., project: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., cancelled: _Optional[bool] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    reward_sets: _containers.RepeatedCompositeFieldContainer[RewardSet]
+    def __init__(self, id: _Optional[str] = ..., project: _Optional[str] = ..., spec: _Optional[_Union[JobSpec, _Mapping]] = ..., cancelled: _Optional[bool] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., reward_sets: _Optional[_Iterable[_Union[RewardSet, _Mapping]]] = ...) -> None: ...
 
 class JobRun(_message.Message):
-    __slots__ = ("id", "state", "policy_version", "checkpoint", "adapter", "message")
+    __slots__ = ("id", "state", "policy_version", "checkpoint", "adapter", "message", "reward_set")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     POLICY_VERSION_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     ADAPTER_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    REWARD_SET_FIELD_NUMBER: _ClassVar[int]
     id: str
     state: JobState
     policy_version: int
     checkpoint: _common_pb2.ObjectRef
     adapter: _common_pb2.AdapterRef
     message: str
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., policy_version: _Optional[int] = ..., checkpoint: _Optional[_Union[_common_pb2.ObjectRef, _Mapping]] = ..., adapter: _Optional[_Union[_common_pb2.AdapterRef, _Mapping]] = ..., message: _Optional[str] = ...) -> None: ...
+    reward_set: int
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., policy_version: _Optional[int] = ..., checkpoint: _Optional[_Union[_common_pb2.ObjectRef, _Mapping]] = ..., adapter: _Optional[_Union[_common_pb2.AdapterRef, _Mapping]] = ..., message: _Optional[str] = ..., reward_set: _Optional[int] = ...) -> None: ...

@@ -1,5 +1,6 @@
 from burnish.v1 import common_pb2 as _common_pb2
 from burnish.v1 import events_pb2 as _events_pb2
+from burnish.v1 import infer_pb2 as _infer_pb2
 from burnish.v1 import job_pb2 as _job_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -72,18 +73,20 @@ class WatchJobRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ..., after_sequence: _Optional[int] = ...) -> None: ...
 
 class WatchJobResponse(_message.Message):
-    __slots__ = ("sequence", "job_updated", "step_completed", "policy_published", "evaluation_completed")
+    __slots__ = ("sequence", "job_updated", "step_completed", "policy_published", "evaluation_completed", "rewards_updated")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     JOB_UPDATED_FIELD_NUMBER: _ClassVar[int]
     STEP_COMPLETED_FIELD_NUMBER: _ClassVar[int]
     POLICY_PUBLISHED_FIELD_NUMBER: _ClassVar[int]
     EVALUATION_COMPLETED_FIELD_NUMBER: _ClassVar[int]
+    REWARDS_UPDATED_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     job_updated: _events_pb2.JobUpdated
     step_completed: _events_pb2.StepCompleted
     policy_published: _events_pb2.PolicyPublished
     evaluation_completed: _events_pb2.EvaluationCompleted
-    def __init__(self, sequence: _Optional[int] = ..., job_updated: _Optional[_Union[_events_pb2.JobUpdated, _Mapping]] = ..., step_completed: _Optional[_Union[_events_pb2.StepCompleted, _Mapping]] = ..., policy_published: _Optional[_Union[_events_pb2.PolicyPublished, _Mapping]] = ..., evaluation_completed: _Optional[_Union[_events_pb2.EvaluationCompleted, _Mapping]] = ...) -> None: ...
+    rewards_updated: _events_pb2.RewardsUpdated
+    def __init__(self, sequence: _Optional[int] = ..., job_updated: _Optional[_Union[_events_pb2.JobUpdated, _Mapping]] = ..., step_completed: _Optional[_Union[_events_pb2.StepCompleted, _Mapping]] = ..., policy_published: _Optional[_Union[_events_pb2.PolicyPublished, _Mapping]] = ..., evaluation_completed: _Optional[_Union[_events_pb2.EvaluationCompleted, _Mapping]] = ..., rewards_updated: _Optional[_Union[_events_pb2.RewardsUpdated, _Mapping]] = ...) -> None: ...
 
 class ListCompletionsRequest(_message.Message):
     __slots__ = ("job_id", "page_size", "page_token")
@@ -96,7 +99,7 @@ class ListCompletionsRequest(_message.Message):
     def __init__(self, job_id: _Optional[str] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ScoredCompletion(_message.Message):
-    __slots__ = ("completion_id", "group_id", "row_id", "prompt", "completion", "reward", "scores", "policy_version", "step", "purpose", "tokens")
+    __slots__ = ("completion_id", "group_id", "row_id", "prompt", "completion", "reward", "scores", "policy_version", "step", "purpose", "tokens", "row")
     COMPLETION_ID_FIELD_NUMBER: _ClassVar[int]
     GROUP_ID_FIELD_NUMBER: _ClassVar[int]
     ROW_ID_FIELD_NUMBER: _ClassVar[int]
@@ -108,6 +111,7 @@ class ScoredCompletion(_message.Message):
     STEP_FIELD_NUMBER: _ClassVar[int]
     PURPOSE_FIELD_NUMBER: _ClassVar[int]
     TOKENS_FIELD_NUMBER: _ClassVar[int]
+    ROW_FIELD_NUMBER: _ClassVar[int]
     completion_id: str
     group_id: str
     row_id: str
@@ -119,7 +123,8 @@ class ScoredCompletion(_message.Message):
     step: int
     purpose: _common_pb2.Purpose
     tokens: int
-    def __init__(self, completion_id: _Optional[str] = ..., group_id: _Optional[str] = ..., row_id: _Optional[str] = ..., prompt: _Optional[str] = ..., completion: _Optional[str] = ..., reward: _Optional[float] = ..., scores: _Optional[_Iterable[_Union[_events_pb2.Score, _Mapping]]] = ..., policy_version: _Optional[int] = ..., step: _Optional[int] = ..., purpose: _Optional[_Union[_common_pb2.Purpose, str]] = ..., tokens: _Optional[int] = ...) -> None: ...
+    row: _common_pb2.PromptRow
+    def __init__(self, completion_id: _Optional[str] = ..., group_id: _Optional[str] = ..., row_id: _Optional[str] = ..., prompt: _Optional[str] = ..., completion: _Optional[str] = ..., reward: _Optional[float] = ..., scores: _Optional[_Iterable[_Union[_events_pb2.Score, _Mapping]]] = ..., policy_version: _Optional[int] = ..., step: _Optional[int] = ..., purpose: _Optional[_Union[_common_pb2.Purpose, str]] = ..., tokens: _Optional[int] = ..., row: _Optional[_Union[_common_pb2.PromptRow, _Mapping]] = ...) -> None: ...
 
 class ListCompletionsResponse(_message.Message):
     __slots__ = ("completions", "next_page_token")
@@ -128,3 +133,59 @@ class ListCompletionsResponse(_message.Message):
     completions: _containers.RepeatedCompositeFieldContainer[ScoredCompletion]
     next_page_token: str
     def __init__(self, completions: _Optional[_Iterable[_Union[ScoredCompletion, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class UpdateJobRewardsRequest(_message.Message):
+    __slots__ = ("id", "rewards", "at_step", "rollback_to", "reason", "newest_set")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    REWARDS_FIELD_NUMBER: _ClassVar[int]
+    AT_STEP_FIELD_NUMBER: _ClassVar[int]
+    ROLLBACK_TO_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    NEWEST_SET_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    rewards: _containers.RepeatedCompositeFieldContainer[_common_pb2.RewardRef]
+    at_step: int
+    rollback_to: int
+    reason: str
+    newest_set: int
+    def __init__(self, id: _Optional[str] = ..., rewards: _Optional[_Iterable[_Union[_common_pb2.RewardRef, _Mapping]]] = ..., at_step: _Optional[int] = ..., rollback_to: _Optional[int] = ..., reason: _Optional[str] = ..., newest_set: _Optional[int] = ...) -> None: ...
+
+class UpdateJobRewardsResponse(_message.Message):
+    __slots__ = ("job", "reward_set")
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    REWARD_SET_FIELD_NUMBER: _ClassVar[int]
+    job: _job_pb2.Job
+    reward_set: _job_pb2.RewardSet
+    def __init__(self, job: _Optional[_Union[_job_pb2.Job, _Mapping]] = ..., reward_set: _Optional[_Union[_job_pb2.RewardSet, _Mapping]] = ...) -> None: ...
+
+class RescoreCompletionsRequest(_message.Message):
+    __slots__ = ("job_id", "definition", "name", "revision", "last", "first_step", "last_step")
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    DEFINITION_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
+    FIRST_STEP_FIELD_NUMBER: _ClassVar[int]
+    LAST_STEP_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    definition: _common_pb2.RewardDefinition
+    name: str
+    revision: str
+    last: int
+    first_step: int
+    last_step: int
+    def __init__(self, job_id: _Optional[str] = ..., definition: _Optional[_Union[_common_pb2.RewardDefinition, _Mapping]] = ..., name: _Optional[str] = ..., revision: _Optional[str] = ..., last: _Optional[int] = ..., first_step: _Optional[int] = ..., last_step: _Optional[int] = ...) -> None: ...
+
+class RescoreCompletionsResponse(_message.Message):
+    __slots__ = ("completions",)
+    COMPLETIONS_FIELD_NUMBER: _ClassVar[int]
+    completions: _containers.RepeatedCompositeFieldContainer[RescoredCompletion]
+    def __init__(self, completions: _Optional[_Iterable[_Union[RescoredCompletion, _Mapping]]] = ...) -> None: ...
+
+class RescoredCompletion(_message.Message):
+    __slots__ = ("completion", "verdict")
+    COMPLETION_FIELD_NUMBER: _ClassVar[int]
+    VERDICT_FIELD_NUMBER: _ClassVar[int]
+    completion: ScoredCompletion
+    verdict: _infer_pb2.RewardVerdict
+    def __init__(self, completion: _Optional[_Union[ScoredCompletion, _Mapping]] = ..., verdict: _Optional[_Union[_infer_pb2.RewardVerdict, _Mapping]] = ...) -> None: ...

@@ -64,6 +64,16 @@ class JobsServiceStub:
                 request_serializer=burnish_dot_v1_dot_jobs__service__pb2.ListCompletionsRequest.SerializeToString,
                 response_deserializer=burnish_dot_v1_dot_jobs__service__pb2.ListCompletionsResponse.FromString,
                 _registered_method=True)
+        self.UpdateJobRewards = channel.unary_unary(
+                '/burnish.v1.JobsService/UpdateJobRewards',
+                request_serializer=burnish_dot_v1_dot_jobs__service__pb2.UpdateJobRewardsRequest.SerializeToString,
+                response_deserializer=burnish_dot_v1_dot_jobs__service__pb2.UpdateJobRewardsResponse.FromString,
+                _registered_method=True)
+        self.RescoreCompletions = channel.unary_stream(
+                '/burnish.v1.JobsService/RescoreCompletions',
+                request_serializer=burnish_dot_v1_dot_jobs__service__pb2.RescoreCompletionsRequest.SerializeToString,
+                response_deserializer=burnish_dot_v1_dot_jobs__service__pb2.RescoreCompletionsResponse.FromString,
+                _registered_method=True)
 
 
 class JobsServiceServicer:
@@ -106,6 +116,20 @@ class JobsServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateJobRewards(self, request, context):
+        """Scores the job's completions by other rewards from a step boundary on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RescoreCompletions(self, request, context):
+        """Judges stored completions by another reward, beside their old scores. Training hears nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JobsServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -138,6 +162,16 @@ def add_JobsServiceServicer_to_server(servicer, server):
                     servicer.ListCompletions,
                     request_deserializer=burnish_dot_v1_dot_jobs__service__pb2.ListCompletionsRequest.FromString,
                     response_serializer=burnish_dot_v1_dot_jobs__service__pb2.ListCompletionsResponse.SerializeToString,
+            ),
+            'UpdateJobRewards': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateJobRewards,
+                    request_deserializer=burnish_dot_v1_dot_jobs__service__pb2.UpdateJobRewardsRequest.FromString,
+                    response_serializer=burnish_dot_v1_dot_jobs__service__pb2.UpdateJobRewardsResponse.SerializeToString,
+            ),
+            'RescoreCompletions': grpc.unary_stream_rpc_method_handler(
+                    servicer.RescoreCompletions,
+                    request_deserializer=burnish_dot_v1_dot_jobs__service__pb2.RescoreCompletionsRequest.FromString,
+                    response_serializer=burnish_dot_v1_dot_jobs__service__pb2.RescoreCompletionsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -302,6 +336,60 @@ class JobsService:
             '/burnish.v1.JobsService/ListCompletions',
             burnish_dot_v1_dot_jobs__service__pb2.ListCompletionsRequest.SerializeToString,
             burnish_dot_v1_dot_jobs__service__pb2.ListCompletionsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateJobRewards(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/burnish.v1.JobsService/UpdateJobRewards',
+            burnish_dot_v1_dot_jobs__service__pb2.UpdateJobRewardsRequest.SerializeToString,
+            burnish_dot_v1_dot_jobs__service__pb2.UpdateJobRewardsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RescoreCompletions(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/burnish.v1.JobsService/RescoreCompletions',
+            burnish_dot_v1_dot_jobs__service__pb2.RescoreCompletionsRequest.SerializeToString,
+            burnish_dot_v1_dot_jobs__service__pb2.RescoreCompletionsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -73,6 +73,39 @@ async def test_each_completion_leaves_with_its_tokens_and_policy_version(bus: Bu
     assert len(first.prompt_token_ids) > 5
 
 
+async def test_a_group_whose_reward_compares_leaves_whole_and_in_order(bus: Bus) -> None:
+    async def engine(ask: infer_pb2.GenerateRequest) -> AsyncIterator[infer_pb2.GenerateChunk]:
+        for index in reversed(range(ask.n)):
+            yield infer_pb2.GenerateChunk(
+                index=index,
+                token_ids=[19556, 2],
+                logprobs=[-0.5, -0.1],
+                finish_reason=common_pb2.FINISH_REASON_STOP,
+            )
+        yield infer_pb2.GenerateChunk(done=True)
+
+    bus.respond(topology.infer_generate(BASE), infer_pb2.GenerateRequest, engine, queue="serve")
+    await bus.start()
+    ask = request(group_size=3)
+    ask.rewards.add(name="alone", revision="0" * 64, weight=1)
+    ask.rewards.add(name="compares", revision="1" * 64, weight=1, group=True)
+    for attempt in ("first", "again"):  # delivered twice: the group still leaves once
+        await bus.publish(ask, id=f"job-1.rl.0.{attempt}")
+    plain = request()
+    plain.group_id = "job-1.rl.1"
+    await asyncio.sleep(0.5)
+    await bus.publish(plain, id=plain.group_id)
+    entries = bus.read(topology.COMPLETIONS_STREAM)
+    found = [(await anext(entries)).message for _ in range(3)]
+    group = found[0]
+    assert isinstance(group, events_pb2.GroupCompleted)
+    assert [each.completion_id for each in group.completions] == [
+        f"job-1.rl.0.{index}" for index in range(3)
+    ]
+    assert [ref.name for ref in group.completions[0].rewards] == ["alone", "compares"]
+    assert all(isinstance(other, events_pb2.RolloutCompleted) for other in found[1:])
+
+
 async def test_a_group_that_cannot_be_sampled_ends_with_a_reason(bus: Bus) -> None:
     async def engine(_: infer_pb2.GenerateRequest) -> AsyncIterator[infer_pb2.GenerateChunk]:
         raise UserError("the prompt is longer than the context")
