@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from burnish import __version__
-from burnish.cli import adapters, chat, demo, files, grade, jobs, output, platform, rewards
+from burnish.cli import adapters, chat, demo, files, grade, jobs, output, platform, rewards, tasks
 from burnish.cli.connect import TARGET
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app.add_typer(demo.app)
 app.add_typer(grade.app)
 app.add_typer(files.app, name="files")
 app.add_typer(rewards.app, name="rewards")
+app.add_typer(tasks.app, name="tasks")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(adapters.app, name="adapters")
 app.add_typer(chat.models_app, name="models")
