@@ -90,6 +90,11 @@ def check_grade(source: str) -> None:
         )
 
 
+def imports_of(source: str) -> frozenset[str]:
+    """Top-level names of all modules that a checked source imports, anywhere in it."""
+    return _imports(_parse(source))
+
+
 def _check_size(source: str) -> None:
     if len(source.encode(errors="surrogatepass")) > MAX_SOURCE_BYTES:
         raise UserError(

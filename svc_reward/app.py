@@ -25,6 +25,7 @@ from svc_reward.revisions import Revisions
 from svc_reward.sandbox import Sandbox
 from svc_reward.scoring import Reward, Score
 from svc_reward.secrets_folder import Secrets
+from svc_reward.served_models import ServedModels
 
 log = get_logger(__name__)
 
@@ -42,9 +43,8 @@ class RewardService:
         self._bus = bus
         self._settings = settings
         self._sandbox = Sandbox(settings)
-        self._judge = Judge(
-            self._sandbox, Graders(self._sandbox), Packages(), Secrets(settings.reward_secrets)
-        )
+        graders = Graders(self._sandbox, ServedModels(bus))
+        self._judge = Judge(self._sandbox, graders, Packages(), Secrets(settings.reward_secrets))
         self._revisions = Revisions(self._definition_of)
         self._definitions: Bucket[rewards_service_pb2.Reward] | None = None
         self._rate = Rate()

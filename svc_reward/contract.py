@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Self
 
 from burnish.reward_spec import RewardDefinition, RewardLimits
-from burnish.rewards import RewardFunction, check_source
+from burnish.rewards import GRADE_NAME, RewardFunction, check_source, imports_of
+from svc_reward.lane.similarity import LIBRARIES
 
 PRELOADABLE = ("numpy", "torch", "triton")
 """Modules whose import costs more than a score should; each after what it needs."""
@@ -42,7 +43,12 @@ class LaneClass:
 
     @classmethod
     def of(cls, function: RewardFunction, limits: RewardLimits, layer: str = "") -> Self:
-        foreign = function.imports - sys.stdlib_module_names - {"burnish"}
+        return cls.importing(function.imports, limits, layer)
+
+    @classmethod
+    def importing(cls, imports: frozenset[str], limits: RewardLimits, layer: str = "") -> Self:
+        """For code that imports these modules."""
+        foreign = imports - sys.stdlib_module_names - {"burnish"}
         wanted = foreign | ({"numpy", "torch"} if "triton" in foreign else set())
         preload = tuple(name for name in PRELOADABLE if name in wanted)
         return cls(preload, bool(foreign or layer), layer=layer, limits=sizes(limits))
@@ -106,6 +112,35 @@ class Program:
             fixed={"options": definition.triton.model_dump(mode="json")},
             limits=definition.limits,
             workers=MAX_WORKERS,
+        )
+
+    @classmethod
+    def grade(
+        cls,
+        source: str,
+        sample: Mapping[str, object],
+        item: Mapping[str, str],
+        limits: RewardLimits,
+    ) -> Self:
+        """An OpenAI `python` grader, for one completion."""
+        imports = imports_of(source)
+        return cls(
+            kind="grade",
+            lane_class=LaneClass.importing(imports, limits),
+            fixed={"source": source, "entry": GRADE_NAME, "sample": sample, "item": item},
+            limits=limits,
+            workers=MAX_WORKERS if "burnish" in imports else 0,
+        )
+
+    @classmethod
+    def similarity(cls, metric: str, text: str, reference: str, limits: RewardLimits) -> Self:
+        """An OpenAI `text_similarity` grader, for one completion."""
+        preload = (LIBRARIES[metric],) if metric in LIBRARIES else ()
+        return cls(
+            kind="similarity",
+            lane_class=LaneClass(preload, packages=bool(preload), limits=sizes(limits)),
+            fixed={"metric": metric, "input": text, "reference": reference},
+            limits=limits,
         )
 
     def on_gpu(self) -> Self:

@@ -242,7 +242,7 @@ def _add_own_packages() -> None:
 
 def _import(modules: Sequence[str]) -> None:
     for name in modules:
-        if importlib.util.find_spec(name) is not None:
+        if importlib.util.find_spec(name.partition(".")[0]) is not None:
             importlib.import_module(name)
 
 
