@@ -81,8 +81,9 @@ def _identity(sketch: Sketch) -> tuple[str, ...]:
 def _task(name: str, level: int, sketch: Sketch, rng: Random) -> KernelTask:
     text = " ".join((*sketch.lines, *(draw for _, draw in sketch.inputs)))
     used = [size for size in (ROWS, COLUMNS, INNER) if size in text]
-    # Distinct sizes: a kernel that takes one for another is found out.
-    own, *others = (dict(zip(used, rng.sample(SIZES, len(used)), strict=True)) for _ in range(3))
+    # All distinct: a kernel that takes one for another, or remembers one, is found out.
+    sizes = iter(rng.sample(SIZES, 3 * len(used)))
+    own, *others = ({name: next(sizes) for name in used} for _ in range(3))
     source = _MODULE.format(
         about=sketch.about,
         names=", ".join(name for name, _ in sketch.inputs),

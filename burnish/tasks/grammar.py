@@ -24,7 +24,7 @@ UNBOUNDED = (
     "h * {scale} + {shift}", "h * torch.sigmoid({scale} * h)",
 )  # fmt: skip
 """Before a reduction: the largest of many values near a bound is always that bound."""
-UNSATURATED = ("h * {scale} + {shift}", "torch.sin(h)", "torch.cos(h)")
+UNSATURATED = ("h * {scale} + {shift}", "torch.sin(h)")
 """After one: its results are large, or far from zero."""
 BINARY = (
     "h + {other}", "h * {other}", "h - {other}", "torch.maximum(h, {other})",
@@ -37,7 +37,7 @@ MASKED = (
 )  # fmt: skip
 REDUCED = (
     "torch.sum(h, dim={dim})", "torch.mean(h, dim={dim})", "torch.amax(h, dim={dim})",
-    "torch.amin(h, dim={dim})", "torch.logsumexp(h, dim={dim})", "torch.linalg.vector_norm(h, dim={dim})",
+    "torch.amin(3.0 * x - h, dim={dim})", "torch.logsumexp(h, dim={dim})", "torch.linalg.vector_norm(h, dim={dim})",
     "torch.var(h, dim={dim}, unbiased=False)", "torch.sum(h * h, dim={dim}, keepdim=True)",
     "torch.amax(h, dim={dim}) - torch.mean(h, dim={dim})", "torch.cumsum(h, dim={dim})",
 )  # fmt: skip
@@ -46,7 +46,7 @@ NORMED = (
     "(h - h.mean(-1, keepdim=True)) * torch.rsqrt(h.var(-1, keepdim=True, unbiased=False) + 1e-5)",
     "h * torch.rsqrt((h * h).mean(-1, keepdim=True) + 1e-5)", "F.normalize(h, dim=-1) * {scale}",
     "h / (torch.sum(torch.abs(h), dim=-1, keepdim=True) + 1.0) * columns",
-    "h - torch.logsumexp(h, dim=-1, keepdim=True)", "torch.softmax(h * {scale}, dim=-1) * h",
+    "h - torch.logsumexp(h, dim=-1, keepdim=True)", "torch.softmax(h * {scale}, dim=-1) * h * columns",
 )  # fmt: skip
 
 _SCALES = ("0.5", "0.75", "1.25", "1.5", "2.0")
