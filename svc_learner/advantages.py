@@ -48,7 +48,7 @@ def judge(
     Args:
         completions: all members of the group that arrived.
         kind: how rewards become advantages.
-        require_success: name of a score; "" asks for nothing. Otherwise the group is used only if
+        require_success: name of a score or of a part, `<score>/<part>`; "" asks for nothing. Otherwise the group is used only if
             one member scores above 0 on it.
     """
     members = tuple(c for c in completions if c.reward is not None)
@@ -64,5 +64,10 @@ def judge(
 
 
 def succeeded(completion: Completion, name: str) -> bool:
-    """Whether the score called `name` is above 0."""
-    return any(s.name == name and s.value is not None and s.value > 0 for s in completion.scores)
+    """Whether the score, or the part `<score>/<part>`, called `name` is above 0."""
+    reward, _, part = name.partition("/")
+    for score in completion.scores:
+        if score.name == reward:
+            value = score.parts.get(part) if part else score.value
+            return value is not None and value > 0
+    return False

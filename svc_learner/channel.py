@@ -13,6 +13,7 @@ from burnish.v1 import common_pb2, job_pb2
 from svc_learner import codec
 from svc_learner.metrics import by_name, mean
 from svc_learner.progress import OpenEvaluation
+from svc_learner.reward_sets import FIRST, RewardChange, in_force
 from svc_learner.store import patiently
 from svc_learner.types import Cancellation, Completion, StepRecord, Ticket
 
@@ -26,6 +27,16 @@ class Channel:
         self.adapter: common_pb2.AdapterRef | None = None
         """The newest published policy: what new groups are sampled with."""
         self.total_steps = 0
+        self.reward_set = FIRST
+        """Number of the set of rewards that new groups carry."""
+
+    def hear(self, job: job_pb2.DesiredJob) -> None:
+        """Its owner wants something else of the job now."""
+        self._job = job
+
+    def reward_set_for(self, step: int) -> int:
+        """What the groups of `step` are to be scored by, as far as the owner's wish is known."""
+        return in_force(codec.candidates(self._job), self.reward_set, step)
 
     async def scores(
         self, after: int
@@ -49,6 +60,7 @@ class Channel:
             row,
             sampling,
             adapter=self.adapter,
+            reward_set=self.reward_set,
             total_steps=self.total_steps,
         )
         await self._publish(message, id=ticket.group_id)
@@ -60,6 +72,10 @@ class Channel:
     async def announce_step(self, record: StepRecord) -> None:
         message = codec.step_completed(self._job, record, self.total_steps)
         await self._publish(message, id=f"{self._job.id}.step.{record.step}")
+
+    async def announce_rewards(self, change: RewardChange) -> None:
+        message = codec.rewards_updated(self._job, change)
+        await self._publish(message, id=f"{self._job.id}.rewards.{change.after}")
 
     async def announce_policy(self, adapter: common_pb2.AdapterRef) -> None:
         await self._publish(codec.policy_published(self._job, adapter), id=adapter.name)

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from google.protobuf.message import Message
 
 from burnish.datasets import DatasetRow
+from burnish.errors import UserError
 from burnish.spec import Sampling
 from burnish.v1 import common_pb2, events_pb2, job_pb2
+from svc_learner.reward_sets import FIRST, Candidate, RewardChange
 from svc_learner.types import Cancellation, Completion, Score, StepRecord, Ticket
 
 _STATUSES: dict[str, events_pb2.ScoreStatus] = {
@@ -59,6 +61,9 @@ def _score(message: events_pb2.Score) -> Score:
         cpu_ms=message.cpu_ms,
         isolation=message.isolation,
         flags=tuple(message.flags),
+        parts=dict(message.parts),
+        image=message.image,
+        seed=message.seed,
     )
 
 
@@ -75,6 +80,9 @@ def _score_message(score: Score) -> events_pb2.Score:
         cpu_ms=score.cpu_ms,
         isolation=score.isolation,
         flags=score.flags,
+        parts=score.parts,
+        image=score.image,
+        seed=score.seed,
     )
 
 
@@ -107,6 +115,7 @@ def rollout_requested(
     sampling: Sampling,
     *,
     adapter: common_pb2.AdapterRef | None,
+    reward_set: int,
     total_steps: int,
 ) -> events_pb2.RolloutRequested:
     return events_pb2.RolloutRequested(
@@ -119,7 +128,7 @@ def rollout_requested(
         base_model=job.spec.base_model,
         adapter=adapter,
         sampling=sampling_params(sampling, seed=job.spec.seed, ticket=ticket),
-        rewards=job.spec.rewards,
+        rewards=reward_set_of(job, reward_set).rewards,
         context=common_pb2.RewardContext(
             job_id=job.id, step=ticket.policy_version, max_steps=total_steps
         ),
@@ -156,6 +165,38 @@ def step_completed(
         total_steps=total_steps,
         metrics=record.metrics,
         group_ids=record.groups,
+    )
+    message.time.GetCurrentTime()
+    return message
+
+
+def candidates(job: job_pb2.DesiredJob) -> list[Candidate]:
+    return [Candidate(each.number, each.from_step) for each in job.reward_sets]
+
+
+def reward_set_of(job: job_pb2.DesiredJob, number: int) -> job_pb2.RewardSet:
+    """The set of this number; the spec's own rewards are the first.
+
+    Raises:
+        UserError: the job has no such set.
+    """
+    for each in job.reward_sets:
+        if each.number == number:
+            return each
+    if number == FIRST:
+        return job_pb2.RewardSet(number=FIRST, rewards=job.spec.rewards, from_step=1)
+    raise UserError(f"There is no set {number} of {job.id}'s rewards.", field="reward_set")
+
+
+def rewards_updated(job: job_pb2.DesiredJob, change: RewardChange) -> events_pb2.RewardsUpdated:
+    after = reward_set_of(job, change.after)
+    message = events_pb2.RewardsUpdated(
+        project=job.project,
+        job_id=job.id,
+        step=change.step,
+        before=reward_set_of(job, change.before),
+        after=after,
+        reason=after.reason,
     )
     message.time.GetCurrentTime()
     return message

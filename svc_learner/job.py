@@ -95,18 +95,19 @@ class JobRunner:
 
     async def _complete(self, store: RunStore) -> None:
         """Work until the job is done, its owner cancels it, or something fails."""
-        await first_of(self._work(store), self._raise_when_cancelled())
+        await first_of(self._work(store), self._follow_owner())
 
-    async def _raise_when_cancelled(self) -> None:
+    async def _follow_owner(self) -> None:
         jobs = await self._bus.kv(topology.JOBS, job_pb2.DesiredJob)
         async with contextlib.aclosing(jobs.watch(self._job.id)) as changes:
             async for change in changes:
                 if change.value is None or change.value.cancelled:
                     raise JobCancelledError
+                self._channel.hear(change.value)
 
     async def _work(self, store: RunStore) -> None:
         spec = JobSpec.from_proto(self._job.spec)
-        checkpoint = await store.take_over()
+        checkpoint = await store.take_over(self._channel.reward_set_for(1))
         rows = await self._dataset(spec.training_file, "training_file")
         held_out: Sequence[DatasetRow] = ()
         if spec.evaluation_file:
@@ -117,7 +118,8 @@ class JobRunner:
             self._channel.adapter = store.run.adapter
         await self._channel.update("", "loading the base model")
         base = await self._models.get(spec.base_model)
-        progress = checkpoint.progress if checkpoint else Progress()
+        progress = checkpoint.progress if checkpoint else Progress.beginning(store.run.reward_set)
+        self._channel.reward_set = progress.reward_set
         desk = self._desk(progress)
         async with self._policy(base, spec, checkpoint) as policy:
             session = Session(

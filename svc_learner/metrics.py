@@ -2,6 +2,7 @@
 
 import math
 import operator
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TypeAlias
@@ -75,6 +76,10 @@ class RewardWindow:
             found["reward/std"] = spread(rewards)
         for name, values in by_name(self.completions).items():
             found[f"reward/{name}"] = mean(values)
+        for name, values in by_part(self.completions).items():
+            found[f"reward/{name}"] = mean(values)
+        for name, rate in flag_rates(self.completions).items():
+            found[f"flags/{name}"] = rate
         lengths = [len(c.tokens) for c in self.completions]
         if lengths:
             found["completion_tokens/mean"] = mean(lengths)
@@ -89,6 +94,21 @@ def by_name(completions: Sequence[Completion]) -> Mapping[str, list[float]]:
     for score in (s for c in completions for s in c.scores):
         _append(values, score)
     return values
+
+
+def by_part(completions: Sequence[Completion]) -> Mapping[str, list[float]]:
+    """The values of each reward function's named parts, as `<reward>/<part>`."""
+    values: dict[str, list[float]] = {}
+    for score in (s for c in completions for s in c.scores):
+        for part, value in score.parts.items():
+            values.setdefault(f"{score.name}/{part}", []).append(value)
+    return values
+
+
+def flag_rates(completions: Sequence[Completion]) -> Mapping[str, float]:
+    """The share of completions in which each reward hack was found."""
+    found = Counter(flag for c in completions for flag in {f for s in c.scores for f in s.flags})
+    return {flag: count / len(completions) for flag, count in sorted(found.items())}
 
 
 def _append(values: dict[str, list[float]], score: Score) -> None:

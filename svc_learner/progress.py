@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from svc_learner.reward_sets import FIRST, RewardChange
 from svc_learner.types import StepRecord, Ticket
 
 
@@ -44,6 +45,16 @@ class Progress:
     evaluations: list[OpenEvaluation] = field(default_factory=list)
     steps_to_announce: list[StepRecord] = field(default_factory=list)
     """Durable with this checkpoint; their events may not be out yet."""
+    reward_set: int = FIRST
+    """Number of the rewards that new groups carry."""
+    reward_changes: list[RewardChange] = field(default_factory=list)
+    """As `steps_to_announce`."""
+
+    @classmethod
+    def beginning(cls, reward_set: int) -> Self:
+        """Of a job whose rewards may have been updated while it was queued."""
+        changes = [RewardChange(1, FIRST, reward_set)] if reward_set != FIRST else []
+        return cls(reward_set=reward_set, reward_changes=changes)
 
     def observe(self, reward: float) -> None:
         low, high = self.reward_low, self.reward_high
@@ -57,7 +68,7 @@ class Progress:
     def from_json(cls, content: bytes) -> Self:
         data: dict[str, Any] = json.loads(content)
         for key, kind in _NESTED.items():
-            data[key] = [kind(**item) for item in data[key]]
+            data[key] = [kind(**item) for item in data.get(key, ())]
         return cls(**data)
 
 
@@ -65,4 +76,5 @@ _NESTED: Mapping[str, Any] = {
     "open": Ticket,
     "evaluations": OpenEvaluation,
     "steps_to_announce": StepRecord,
+    "reward_changes": RewardChange,
 }

@@ -237,6 +237,7 @@ class RlRun:
         for group in draft.used:
             session.desk.close(group)
         session.message = f"reward {metrics.get('reward/mean', 0):.3f}"
+        metrics["reward_set"] = float(session.progress.reward_set)
         session.record(metrics | session.clock.metrics(tokens), [g.id for g in draft.used])
         self._draft = Draft()
         await session.save(publish=True)

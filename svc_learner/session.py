@@ -18,6 +18,7 @@ from svc_learner.evaluation import Evaluations
 from svc_learner.metrics import Tally
 from svc_learner.policy import Objective, Policy
 from svc_learner.progress import Progress
+from svc_learner.reward_sets import RewardChange
 from svc_learner.store import RunStore
 from svc_learner.types import Group, Sample, StepRecord
 
@@ -150,6 +151,10 @@ class Session:
 
     async def save(self, *, publish: bool) -> None:
         """Make the present state durable, then announce what it finished."""
+        change = self._change_of_rewards()
+        if change is not None:
+            self.progress.reward_set = change.after
+            self.progress.reward_changes.append(change)
         progress = replace(
             self.progress,
             cursor=self.desk.assembler.cursor,
@@ -163,6 +168,7 @@ class Session:
                 self.base.name, progress.version, self.spec.lora.rank, adapter
             )
         await self._store.commit(Checkpoint(progress, adapter, optimizer), message=self.message)
+        self._channel.reward_set = progress.reward_set
         await self.announce(policy=publish)
 
     async def announce(self, *, policy: bool) -> None:
@@ -174,6 +180,15 @@ class Session:
         for record in self.progress.steps_to_announce:
             await self._channel.announce_step(record)
         self.progress.steps_to_announce.clear()
+        for change in self.progress.reward_changes:
+            await self._channel.announce_rewards(change)
+        self.progress.reward_changes.clear()
+
+    def _change_of_rewards(self) -> RewardChange | None:
+        """Rewards change at step boundaries only, and in the checkpoint of that boundary."""
+        step, before = self.progress.version + 1, self.progress.reward_set
+        after = self._channel.reward_set_for(step)
+        return None if after == before else RewardChange(step, before, after)
 
     def _tensors(self) -> tuple[bytes, bytes]:
         return self.policy.adapter.save(), self.policy.optimizer_state()

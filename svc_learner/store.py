@@ -67,12 +67,16 @@ class RunStore:
     def run(self) -> job_pb2.JobRun:
         return self._run
 
-    async def take_over(self) -> Checkpoint | None:
+    async def take_over(self, reward_set: int) -> Checkpoint | None:
         """Fence every other learner off, and read the checkpoint that stands.
+
+        Args:
+            reward_set: what the job begins with; whoever takes it over for the first time decides.
 
         Raises:
             TakenOverError: somebody else was faster.
         """
+        self._run.reward_set = self._run.reward_set or reward_set
         await self.record(job_pb2.JOB_STATE_RUNNING, self._run.message)
         if not self._run.HasField("checkpoint"):
             return None
@@ -94,6 +98,7 @@ class RunStore:
         run.CopyFrom(self._run)
         run.checkpoint.CopyFrom(await self._put(topology.OBJECTS_CHECKPOINTS, version, content))
         run.policy_version, run.message = version, message
+        run.reward_set = checkpoint.progress.reward_set
         await self._replace(run)
 
     async def publishable(self, base_model: str, version: int, rank: int, content: bytes) -> None:

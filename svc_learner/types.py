@@ -27,6 +27,9 @@ class Score:
     cpu_ms: float = 0.0
     isolation: str = ""
     flags: tuple[str, ...] = ()
+    parts: Mapping[str, float] = field(default_factory=dict)
+    image: str = ""
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

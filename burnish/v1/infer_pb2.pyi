@@ -114,12 +114,18 @@ class TryRewardRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[_common_pb2.PromptRow, _Mapping]]] = ..., completions: _Optional[_Iterable[str]] = ..., definition: _Optional[_Union[_common_pb2.RewardDefinition, _Mapping]] = ..., project: _Optional[str] = ...) -> None: ...
 
 class TryRewardResponse(_message.Message):
-    __slots__ = ("verdicts", "error")
+    __slots__ = ("verdicts", "error", "field", "hint", "retryable")
     VERDICTS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    FIELD_FIELD_NUMBER: _ClassVar[int]
+    HINT_FIELD_NUMBER: _ClassVar[int]
+    RETRYABLE_FIELD_NUMBER: _ClassVar[int]
     verdicts: _containers.RepeatedCompositeFieldContainer[RewardVerdict]
     error: str
-    def __init__(self, verdicts: _Optional[_Iterable[_Union[RewardVerdict, _Mapping]]] = ..., error: _Optional[str] = ...) -> None: ...
+    field: str
+    hint: str
+    retryable: bool
+    def __init__(self, verdicts: _Optional[_Iterable[_Union[RewardVerdict, _Mapping]]] = ..., error: _Optional[str] = ..., field: _Optional[str] = ..., hint: _Optional[str] = ..., retryable: _Optional[bool] = ...) -> None: ...
 
 class RewardVerdict(_message.Message):
     __slots__ = ("status", "score", "message", "stdout", "seconds", "cpu_ms", "isolation", "parts", "flags", "image", "seed")

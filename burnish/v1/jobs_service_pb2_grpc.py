@@ -69,7 +69,7 @@ class JobsServiceStub:
                 request_serializer=burnish_dot_v1_dot_jobs__service__pb2.UpdateJobRewardsRequest.SerializeToString,
                 response_deserializer=burnish_dot_v1_dot_jobs__service__pb2.UpdateJobRewardsResponse.FromString,
                 _registered_method=True)
-        self.RescoreCompletions = channel.unary_stream(
+        self.RescoreCompletions = channel.unary_unary(
                 '/burnish.v1.JobsService/RescoreCompletions',
                 request_serializer=burnish_dot_v1_dot_jobs__service__pb2.RescoreCompletionsRequest.SerializeToString,
                 response_deserializer=burnish_dot_v1_dot_jobs__service__pb2.RescoreCompletionsResponse.FromString,
@@ -168,7 +168,7 @@ def add_JobsServiceServicer_to_server(servicer, server):
                     request_deserializer=burnish_dot_v1_dot_jobs__service__pb2.UpdateJobRewardsRequest.FromString,
                     response_serializer=burnish_dot_v1_dot_jobs__service__pb2.UpdateJobRewardsResponse.SerializeToString,
             ),
-            'RescoreCompletions': grpc.unary_stream_rpc_method_handler(
+            'RescoreCompletions': grpc.unary_unary_rpc_method_handler(
                     servicer.RescoreCompletions,
                     request_deserializer=burnish_dot_v1_dot_jobs__service__pb2.RescoreCompletionsRequest.FromString,
                     response_serializer=burnish_dot_v1_dot_jobs__service__pb2.RescoreCompletionsResponse.SerializeToString,
@@ -384,7 +384,7 @@ class JobsService:
             wait_for_ready=None,
             timeout=None,
             metadata=None):
-        return grpc.experimental.unary_stream(
+        return grpc.experimental.unary_unary(
             request,
             target,
             '/burnish.v1.JobsService/RescoreCompletions',

@@ -163,6 +163,19 @@ class Pipeline:
         job.spec.CopyFrom(JobSpec.parse(data | spec).to_proto())
         await (await self.bus.kv(topology.JOBS, job_pb2.DesiredJob)).put(self.job_id, job)
 
+    async def update_rewards(self, *names: str, from_step: int = 0) -> None:
+        """Add a set of rewards as the gateway does."""
+        jobs = await self.bus.kv(topology.JOBS, job_pb2.DesiredJob)
+        found = await jobs.get(self.job_id)
+        assert found is not None
+        job, revision = found
+        if not job.reward_sets:
+            job.reward_sets.add(number=1, rewards=job.spec.rewards, from_step=1)
+        added = job.reward_sets.add(number=len(job.reward_sets) + 1, from_step=from_step)
+        for name in names:
+            added.rewards.add(name=name, revision="1" * 64, weight=1)
+        await jobs.update(self.job_id, job, revision)
+
     async def cancel(self) -> None:
         jobs = await self.bus.kv(topology.JOBS, job_pb2.DesiredJob)
         found = await jobs.get(self.job_id)

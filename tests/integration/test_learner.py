@@ -165,7 +165,7 @@ async def test_supervised_training_ends_in_the_same_bytes_after_a_takeover(
 async def test_a_learner_that_was_thought_dead_cannot_write(pipeline: Pipeline) -> None:
     await pipeline.submit(SFT)
     zombie = await RunStore.open(pipeline.bus, pipeline.job_id)
-    await zombie.take_over()
+    await zombie.take_over(1)
     await (await pipeline.runner()).run()
     from svc_learner.store import TakenOverError
 
