@@ -44,7 +44,12 @@ class RewardService:
         self._settings = settings
         self._sandbox = Sandbox(settings)
         graders = Graders(self._sandbox, ServedModels(bus))
-        self._judge = Judge(self._sandbox, graders, Packages(), Secrets(settings.reward_secrets))
+        self._judge = Judge(
+            self._sandbox,
+            graders,
+            Packages(settings.reward_packages),
+            Secrets(settings.reward_secrets),
+        )
         self._revisions = Revisions(self._definition_of)
         self._definitions: Bucket[rewards_service_pb2.Reward] | None = None
         self._rate = Rate()
@@ -161,11 +166,13 @@ class RewardService:
         try:
             definition = RewardDefinition.from_proto(request.definition)
             outcomes = await self._tried(definition, request)
-        except UserError as error:
-            yield infer_pb2.TryRewardResponse(error=str(error))
+        except (UserError, RetryableError) as error:
+            yield infer_pb2.TryRewardResponse(
+                error=error.message, field=error.field, hint=error.hint
+            )
             return
         if outcomes and all(outcome.infrastructure for outcome in outcomes):
-            yield infer_pb2.TryRewardResponse(error=outcomes[0].message)
+            yield infer_pb2.TryRewardResponse(error=outcomes[0].message, retryable=True)
             return
         yield infer_pb2.TryRewardResponse(verdicts=[codec.verdict(each) for each in outcomes])
 

@@ -47,7 +47,8 @@ class RewardSettings(ServiceSettings):
         None, description="Folder of secrets: one file for each, named like it."
     )
     reward_packages: Path | None = Field(
-        None, description="Where rewards' pip packages are kept. Empty: a folder of the service."
+        None,
+        description="Folder of rewards' pip packages, installed as asked for. Empty: none are.",
     )
     reward_seconds: float = Field(10, gt=0, le=3600, description="Wall time.")
     reward_kernel_seconds: float = Field(

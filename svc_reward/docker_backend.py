@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from burnish.logs import get_logger
 from svc_reward import gpu_leases, lane_image, uid_blocks
+from svc_reward import packages as pip_packages
 from svc_reward.backend import (
     LOG_BYTES,
     PYTHON_FLAGS,
@@ -34,6 +35,7 @@ API_SECONDS = 60
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 SCRATCH = "/tmp"  # noqa: S108 - a tmpfs of the container's own
 PACKAGES = "/opt/site-packages"
+LAYER = "/opt/reward-packages"
 OWNER = "burnish.lane.owner"
 HOST = "burnish.lane.host"
 _HEADER = struct.Struct(">BxxxI")
@@ -134,11 +136,15 @@ class DockerBackend:
         prebuilt = bool(self._settings.lane_image)
         limits = self._settings.limits(lane_class.limits, packages=lane_class.packages)
         packages = (PACKAGES,) if lane_class.packages and not prebuilt else ()
+        layer = pip_packages.site(self._settings.reward_packages, lane_class.layer)
+        shown = {path: str(interpreter().packages) for path in packages}
+        shown |= {LAYER: layer} if layer else {}
         lane = LaneSettings(
             preload=lane_class.preload,
             kernels=lane_class.kernels,
             gpu=gpu,
             packages=lane_class.packages,
+            layer=LAYER if layer else "",
             path=packages,
             first_uid=first_uid,
             uids=uid_blocks.SIZE,
@@ -162,8 +168,7 @@ class DockerBackend:
             "command": [lane.dump()],
             "environment": environment(SCRATCH, library_path, gpu=gpu),
             "mounts": [
-                Mount(path, str(interpreter().packages), type="bind", read_only=True)
-                for path in packages
+                Mount(path, source, type="bind", read_only=True) for path, source in shown.items()
             ],
             "device_requests": [
                 DeviceRequest(driver="nvidia", device_ids=[gpu], capabilities=[["gpu"]])

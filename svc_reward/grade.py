@@ -64,7 +64,12 @@ async def grade(order: Order, settings: RewardSettings) -> None:
     try:
         if sandbox.problem:
             raise RetryableError(sandbox.problem)
-        judge = Judge(sandbox, Graders(sandbox), Packages(), Secrets(settings.reward_secrets))
+        judge = Judge(
+            sandbox,
+            Graders(sandbox),
+            Packages(settings.reward_packages),
+            Secrets(settings.reward_secrets),
+        )
         with _writable(order.out) as file:
             run = Run(judge, file, total=len(cases), done=len(kept))
             for line in kept.values():

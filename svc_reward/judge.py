@@ -86,4 +86,6 @@ class Judge:
         program = Program.python(definition, layer)
         environment = self._secrets.read(program.secrets, project)
         found = await self._sandbox.evaluate(program, case, seed=seed, environment=environment)
+        if layer:
+            found = replace(found, image=f"{found.image}+packages@sha256:{layer}".lstrip("+"))
         return masked(found, environment)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from burnish.logs import get_logger
-from svc_reward import gpu_leases, uid_blocks
+from svc_reward import gpu_leases, packages, uid_blocks
 from svc_reward.backend import (
     LANE_FOLDER,
     LOG_BYTES,
@@ -139,6 +139,7 @@ class ProcessBackend:
         python = interpreter()
         limits = self._settings.limits(lane_class.limits, packages=lane_class.packages)
         namespaces = self._mode.namespaces
+        layer = packages.site(self._settings.reward_packages, lane_class.layer)
         shown = (python.prefix, python.library, python.packages, LANE_FOLDER)
         parents = {str(path.parent) for path in python.shared}
         return LaneSettings(
@@ -147,6 +148,7 @@ class ProcessBackend:
             gpu=gpu,
             devices=tuple(map(str, sorted(Path("/dev").glob("nvidia*[!s]")))) if gpu else (),
             packages=lane_class.packages,
+            layer=layer,
             path=(str(python.packages),),
             first_uid=block.first if block else 0,
             uids=uid_blocks.SIZE,
@@ -155,7 +157,10 @@ class ProcessBackend:
             namespaces=namespaces,
             private_pids=namespaces,
             root=str(self._folder / "root"),
-            binds=tuple(map(str, shown)) + _SYSTEM + tuple(sorted(parents)),
+            binds=tuple(map(str, shown))
+            + _SYSTEM
+            + ((layer,) if layer else ())
+            + tuple(sorted(parents)),
             scratch_bytes=limits.file,
             guard_memory=True,
             sealed=namespaces,

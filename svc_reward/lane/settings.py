@@ -13,6 +13,7 @@ class LaneSettings(NamedTuple):
         gpu: name of the lane's own GPU, on which its kernels run; "" interprets them.
         devices: device files that the lane's own mount namespace shows.
         path: extra `sys.path` entries. Empty with `packages` set: the interpreter's own.
+        layer: folder of pip packages, after the standard library and before `path`; "" without any.
         packages: whether installed packages can be imported at all.
         first_uid: first uid of this lane's block; 0 when children keep the lane's uid.
         uids: size of the block.
@@ -34,6 +35,7 @@ class LaneSettings(NamedTuple):
     gpu: str = ""
     devices: tuple[str, ...] = ()
     path: tuple[str, ...] = ()
+    layer: str = ""
     packages: bool = False
     first_uid: int = 0
     uids: int = 1

@@ -200,6 +200,10 @@ def _open_up_path(settings: LaneSettings) -> int:
     Returns:
         How many descriptors children have to keep.
     """
+    if settings.layer:
+        # After the standard library, whose modules it must not stand in for; before what is
+        # installed, so that the version that was asked for is the one that is found.
+        sys.path.append(settings.layer)
     if settings.packages and settings.path:
         sys.path += settings.path
     elif settings.packages:
