@@ -8,6 +8,7 @@ from burnish.bus import Bus, topology
 from burnish.errors import ConflictError, NotFoundError, UserError
 from burnish.explain import nearest
 from burnish.logs import get_logger
+from burnish.reward_spec import RewardDefinition
 from burnish.spec import JobSpec
 from burnish.v1 import events_pb2, files_service_pb2, job_pb2, jobs_service_pb2
 from svc_gateway import trial
@@ -85,6 +86,7 @@ class Jobs:
                 reference.name, reference.revision, field=f"rewards[{index}]"
             )
             reference.revision = reward.revision
+            reference.group = RewardDefinition.from_proto(reward.definition).group
             sources.append(reward)
         if sources:
             dataset = await self._files.dataset(training)

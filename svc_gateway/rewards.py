@@ -1,11 +1,12 @@
-"""Reward functions: immutable sources, tried in the sandbox before they count."""
+"""Rewards: immutable definitions, tried in the sandbox before they count."""
 
 from collections.abc import Sequence
 
-from burnish import rewards as source_rules
 from burnish.bus import Bus, topology
 from burnish.datasets import DatasetRow
 from burnish.errors import NotFoundError, RetryableError, UnavailableError, UserError
+from burnish.reward_spec import RewardDefinition
+from burnish.rewards import check_name
 from burnish.v1 import infer_pb2, rewards_service_pb2
 from svc_gateway import codec
 from svc_gateway.pages import Page, page_of
@@ -24,19 +25,17 @@ class Rewards:
         self._bus = bus
         self._project = project
 
-    async def create(self, name: str, source: str) -> Reward:
-        """A new revision, or the one that has this source already, which becomes the newest.
+    async def create(self, name: str, definition: RewardDefinition) -> Reward:
+        """A new revision, or the one that is defined so already, which becomes the newest.
 
         Raises:
-            UserError: the name or the source cannot be a reward's.
+            UserError: the name cannot be a reward's.
         """
-        source_rules.check_name(name)
-        source_rules.check_source(source)
         reward = Reward(
-            name=name,
-            revision=source_rules.revision_of(source),
+            name=check_name(name),
+            revision=definition.revision,
             project=self._project,
-            source=source,
+            definition=definition.to_proto(),
         )
         reward.created_at.GetCurrentTime()
         await self._store.rewards.put(f"{name}.{reward.revision}", reward)
@@ -76,17 +75,20 @@ class Rewards:
         )
 
     async def test(
-        self, source: str, rows: Sequence[DatasetRow], completions: Sequence[str] = ()
+        self,
+        definition: RewardDefinition,
+        rows: Sequence[DatasetRow],
+        completions: Sequence[str] = (),
     ) -> Sequence[Verdict]:
-        """Score one completion for each row, in the sandbox.
+        """Score one completion for each row, or several of one row, in the sandbox.
 
         Without `completions`, the rows' own ones are scored.
 
         Raises:
-            UserError: the source cannot be a reward, nothing is there to score, or it does not load.
+            UserError: nothing is there to score, or the reward cannot be used here.
+            RetryableError: the reward service fails.
             UnavailableError: no reward service answers.
         """
-        source_rules.check_source(source)
         if not completions:
             rows = [row for row in rows if row.completion is not None]
             completions = [row.completion or "" for row in rows]
@@ -96,38 +98,45 @@ class Rewards:
                 field="completions",
                 hint="send one for each row, or rows with a `completion` column",
             )
-        if len(rows) != len(completions):
+        if len(rows) not in {1, len(completions)}:
             raise UserError(
                 f"{len(completions)} completions do not match {len(rows)} rows",
                 field="completions",
-                hint="send one for each row",
+                hint="send one for each row, or one row for all",
             )
-        return await self._ask(source, rows[:MAX_TRIED], completions[:MAX_TRIED])
+        return await self._ask(definition, rows[:MAX_TRIED], completions[:MAX_TRIED])
 
     async def _ask(
-        self, source: str, rows: Sequence[DatasetRow], completions: Sequence[str]
+        self, definition: RewardDefinition, rows: Sequence[DatasetRow], completions: Sequence[str]
     ) -> Sequence[Verdict]:
         request = infer_pb2.TryRewardRequest(
             name="reward",
-            source=source,
+            definition=definition.to_proto(),
             rows=[codec.prompt_row(row) for row in rows],
             completions=completions,
+            project=self._project,
         )
         verdicts: list[Verdict] = []
         try:
             async for reply in self._bus.request(
                 topology.REWARD_TRY, request, infer_pb2.TryRewardResponse
             ):
-                if reply.error:
-                    raise UserError(reply.error, field="source")
+                _check(reply, definition)
                 verdicts.extend(reply.verdicts)
         except UnavailableError:
             raise UnavailableError(
                 "no reward service answers: start one with `python -m svc_reward` or `burnish up`"
             ) from None
-        if len(verdicts) != len(rows):
+        if len(verdicts) != len(completions):
             raise RetryableError("the reward service ended before all completions were scored")
         return verdicts
+
+
+def _check(reply: infer_pb2.TryRewardResponse, definition: RewardDefinition) -> None:
+    if reply.retryable:
+        raise RetryableError(reply.error)
+    if reply.error:
+        raise UserError(reply.error, field=reply.field or definition.kind, hint=reply.hint)
 
 
 def _time(reward: Reward) -> int:

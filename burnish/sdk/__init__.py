@@ -1,5 +1,6 @@
 """The Python SDK: a client over gRPC and the values that it returns."""
 
+from burnish.reward_spec import RewardDefinition
 from burnish.sdk.client import Client
 from burnish.sdk.types import (
     Adapter,
@@ -14,6 +15,7 @@ from burnish.sdk.types import (
     PolicyPublished,
     Reward,
     RewardVerdict,
+    RewardWarning,
     Score,
     ServiceStatus,
     StepCompleted,
@@ -33,7 +35,9 @@ __all__ = [
     "Model",
     "PolicyPublished",
     "Reward",
+    "RewardDefinition",
     "RewardVerdict",
+    "RewardWarning",
     "Score",
     "ServiceStatus",
     "StepCompleted",

@@ -6,11 +6,12 @@ from types import TracebackType
 from typing import Self
 
 from burnish.errors import UserError
+from burnish.reward_spec import Reward
 from burnish.sdk import codec
 from burnish.sdk.resources import Adapters, Files, Jobs, Models, Rewards, read_source
 from burnish.sdk.transport import DEFAULT_ADDRESS, Transport
 from burnish.sdk.types import Job, ServiceStatus
-from burnish.spec import JobSpec, Reward
+from burnish.spec import JobSpec
 from burnish.v1 import common_pb2, models_service_pb2, models_service_pb2_grpc
 
 
@@ -103,10 +104,8 @@ class Client:
         raise UserError(f"there is no file {path}", field=field)
 
     def _create(self, reward: Reward, folder: Path) -> Reward:
-        if reward.file is None and reward.source is None:
+        if reward.uploaded:
             return reward
-        source = reward.source
-        if source is None:
-            source = read_source(folder / str(reward.file))
-        revision = self.rewards.create(reward.name, source).revision
+        source = None if reward.file is None else read_source(folder / reward.file)
+        revision = self.rewards.create(reward.name, reward.definition(source)).revision
         return Reward(name=reward.name, revision=revision, weight=reward.weight)

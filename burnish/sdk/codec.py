@@ -11,11 +11,13 @@ from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from burnish import datasets
+from burnish.reward_spec import RewardDefinition
 from burnish.sdk.types import (
     EvaluationCompleted,
     JobEvent,
     JobUpdated,
     PolicyPublished,
+    RewardsUpdated,
     StepCompleted,
     WatchedEvent,
 )
@@ -29,6 +31,7 @@ _EVENTS: Mapping[str, type[JobEvent]] = {
     "step_completed": StepCompleted,
     "policy_published": PolicyPublished,
     "evaluation_completed": EvaluationCompleted,
+    "rewards_updated": RewardsUpdated,
 }
 
 
@@ -97,6 +100,8 @@ def _repeated(value: Any, field: FieldDescriptor, hint: Any) -> Any:  # noqa: AN
 def _message(value: Message, hint: Any) -> Any:  # noqa: ANN401 (by field)
     if isinstance(value, job_pb2.JobSpec):
         return JobSpec.from_proto(value)
+    if isinstance(value, common_pb2.RewardDefinition):
+        return RewardDefinition.from_proto(value)
     if value.DESCRIPTOR.full_name == "google.protobuf.Timestamp":
         return cast("Any", value).ToDatetime(tzinfo=UTC)
     options = get_args(hint) if isinstance(hint, types.UnionType) else (hint,)

@@ -10,7 +10,7 @@ from typing import Any
 
 from burnish import archives
 from burnish.errors import UnavailableError, UserError
-from burnish.rewards import check_source
+from burnish.reward_spec import RewardDefinition
 from burnish.sdk import codec
 from burnish.sdk.transport import Transport
 from burnish.sdk.types import (
@@ -88,20 +88,20 @@ class Files:
 
 
 class Rewards:
-    """Reward functions: Python source, immutable once created."""
+    """Rewards: Python functions, graders and presets, immutable once created."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
         self._stub = transport.stub(rewards_service_pb2_grpc.RewardsServiceStub)
 
-    def create(self, name: str, source: str | Path) -> Reward:
-        """Create a revision from Python source or, as a `Path`, from the file that holds it.
+    def create(self, name: str, reward: RewardDefinition | str | Path) -> Reward:
+        """Create a revision from a definition, from Python source or from the file that holds it.
 
-        The same source again is the same revision.
+        The same definition again is the same revision.
         """
-        text = read_source(source) if isinstance(source, Path) else source
-        check_source(text)
-        request = rewards_service_pb2.CreateRewardRequest(name=name, source=text)
+        request = rewards_service_pb2.CreateRewardRequest(
+            name=name, definition=_definition(reward).to_proto()
+        )
         return codec.decode(Reward, self._transport.call(self._stub.CreateReward, request).reward)
 
     def list(self) -> tuple[Reward, ...]:
@@ -116,7 +116,7 @@ class Rewards:
     def test(
         self,
         *,
-        source: str = "",
+        reward: RewardDefinition | str | Path | None = None,
         name: str = "",
         rows: Sequence[Mapping[str, object]] = (),
         file_id: str = "",
@@ -124,12 +124,12 @@ class Rewards:
     ) -> tuple[RewardVerdict, ...]:
         """Score sample completions in the sandbox, without a job.
 
-        The reward is `source`, or the created one called `name`. The rows are `rows`, or the first
-        ones of the file `file_id`. There is one completion for each row; with none, the rows' own
-        `completion` columns are scored.
+        The reward is `reward`, as for `create`, or the created one called `name`. The rows are
+        `rows`, or the first ones of the file `file_id`. There is one completion for each row, or
+        one row for all of them; with none, the rows' own `completion` columns are scored.
         """
         request = rewards_service_pb2.TestRewardRequest(
-            source=source,
+            definition=None if reward is None else _definition(reward).to_proto(),
             name=name,
             rows=codec.prompt_rows(rows),
             file_id=file_id,
@@ -290,6 +290,13 @@ def read_source(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise UserError(f"cannot read {path}: {reason}") from None
+
+
+def _definition(reward: RewardDefinition | str | Path) -> RewardDefinition:
+    if isinstance(reward, RewardDefinition):
+        return reward
+    source = read_source(reward) if isinstance(reward, Path) else reward
+    return RewardDefinition.parse({"source": source})
 
 
 def _upload_requests(data: bytes, filename: str) -> Iterator[files_service_pb2.UploadFileRequest]:

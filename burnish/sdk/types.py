@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
+from burnish.reward_spec import RewardDefinition
 from burnish.spec import JobSpec
 
 FINISHED = frozenset({"succeeded", "failed", "cancelled"})
@@ -24,13 +25,24 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
+class RewardWarning:
+    """A remark on a reward's source; it says nothing about the result."""
+
+    line: int
+    """From 1; 0 is the whole source."""
+    rule: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reward:
-    """One immutable revision of a reward function."""
+    """One immutable revision of a reward."""
 
     name: str
     revision: str
-    """SHA-256 of the source."""
-    source: str
+    """SHA-256 of the definition."""
+    definition: RewardDefinition
+    warnings: tuple[RewardWarning, ...]
     created_at: datetime | None
 
 
@@ -45,6 +57,10 @@ class RewardVerdict:
     seconds: float
     cpu_ms: float
     isolation: str
+    parts: Mapping[str, float]
+    flags: tuple[str, ...]
+    image: str
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +72,31 @@ class Adapter:
     job_id: str
     policy_version: int
     rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class RewardRef:
+    """A revision of a reward as a job uses it; a weight of 0 only watches."""
+
+    name: str
+    revision: str
+    weight: float
+    group: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RewardSet:
+    """What a job's completions are scored by, from some step on. Sets never change."""
+
+    number: int
+    """From 1, the job's own."""
+    rewards: tuple[RewardRef, ...]
+    from_step: int
+    """0: from the step boundary that came next."""
+    repeats: int
+    """For a rollback, the number of the set that it repeats."""
+    reason: str
+    created_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +115,10 @@ class Job:
     finished_at: datetime | None
     adapter: Adapter | None
     metrics: Mapping[str, float]
+    reward_sets: tuple[RewardSet, ...]
+    """Oldest first; those behind the one in force wait for their step."""
+    reward_set: int
+    """Number of the set that new groups carry."""
 
     @property
     def finished(self) -> bool:
@@ -93,8 +138,13 @@ class Score:
     message: str
     stdout: str
     seconds: float
+    cpu_ms: float
     isolation: str
     flags: tuple[str, ...]
+    parts: Mapping[str, float]
+    image: str
+    """Digest of the image that it ran in; empty where there is none."""
+    seed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +198,18 @@ class PolicyPublished:
 
 
 @dataclass(frozen=True, slots=True)
+class RewardsUpdated:
+    """From `step` on, new groups carry another set of rewards."""
+
+    job_id: str
+    step: int
+    before: RewardSet
+    after: RewardSet
+    reason: str
+    time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class EvaluatedCompletion:
     """An answer to a held-out row."""
 
@@ -173,7 +235,9 @@ class EvaluationCompleted:
     time: datetime | None
 
 
-JobEvent: TypeAlias = JobUpdated | StepCompleted | PolicyPublished | EvaluationCompleted
+JobEvent: TypeAlias = (
+    JobUpdated | StepCompleted | PolicyPublished | EvaluationCompleted | RewardsUpdated
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from burnish.errors import UserError
+from burnish.reward_spec import RewardDefinition
 from burnish.v1 import (
     files_service_pb2,
     files_service_pb2_grpc,
@@ -102,7 +103,8 @@ class RewardsServicer(rewards_service_pb2_grpc.RewardsServiceServicer):
     async def CreateReward(  # noqa: N802
         self, request: rewards_service_pb2.CreateRewardRequest, _: Context
     ) -> rewards_service_pb2.CreateRewardResponse:
-        reward = await self._rewards.create(request.name, request.source)
+        definition = RewardDefinition.from_proto(request.definition)
+        reward = await self._rewards.create(request.name, definition)
         return rewards_service_pb2.CreateRewardResponse(reward=reward)
 
     async def ListRewards(  # noqa: N802
@@ -122,13 +124,17 @@ class RewardsServicer(rewards_service_pb2_grpc.RewardsServiceServicer):
     async def TestReward(  # noqa: N802
         self, request: rewards_service_pb2.TestRewardRequest, _: Context
     ) -> rewards_service_pb2.TestRewardResponse:
-        if bool(request.source) == bool(request.name):
-            raise UserError("send either a source or the name of a reward", field="source")
-        source = request.source or (await self._rewards.get(request.name)).source
+        if request.HasField("definition") == bool(request.name):
+            raise UserError("send either a definition or the name of a reward", field="definition")
+        definition = RewardDefinition.from_proto(
+            (await self._rewards.get(request.name)).definition
+            if request.name
+            else request.definition
+        )
         rows = [codec.dataset_row(row) for row in request.rows]
         if not rows:
             rows = list(await self._files.preview(request.file_id, len(request.completions)))
-        verdicts = await self._rewards.test(source, rows, request.completions)
+        verdicts = await self._rewards.test(definition, rows, request.completions)
         return rewards_service_pb2.TestRewardResponse(verdicts=verdicts)
 
 

@@ -94,7 +94,9 @@ class World:
             request: infer_pb2.TryRewardRequest,
         ) -> AsyncIterator[infer_pb2.TryRewardResponse]:
             chosen = (
-                [verdicts[n % len(verdicts)] for n in range(len(request.rows))] if verdicts else []
+                [verdicts[n % len(verdicts)] for n in range(len(request.completions))]
+                if verdicts
+                else []
             )
             yield infer_pb2.TryRewardResponse(verdicts=chosen, error=error)
 

@@ -50,7 +50,7 @@ async def call(http: httpx.AsyncClient, method: str, **request: object) -> dict[
 async def create_job(there: World, http: httpx.AsyncClient) -> str:
     await there.serve("Hello", " you")
     uploaded = await http.post("/v1/files", files={"file": ("rows.jsonl", ROWS)})
-    await call(http, "RewardsService/CreateReward", name="exact", source=SOURCE)
+    await call(http, "RewardsService/CreateReward", name="exact", definition={"source": SOURCE})
     spec = {
         "baseModel": BASE,
         "trainingFile": uploaded.json()["id"],
@@ -209,7 +209,7 @@ async def test_unary_methods_are_json_and_protobuf(there: World, http: httpx.Asy
 
 async def test_pages_of_other_sites_have_no_say(http: httpx.AsyncClient) -> None:
     method = "/burnish.v1.RewardsService/CreateReward"
-    reward = {"name": "exact", "source": SOURCE}
+    reward = {"name": "exact", "definition": {"source": SOURCE}}
     foreign = await http.post(method, json=reward, headers={"origin": "https://example.com"})
     assert foreign.status_code == 403
     own = await http.post(method, json=reward, headers={"origin": str(http.base_url).rstrip("/")})

@@ -18,6 +18,7 @@ from burnish.bus import topology
 from burnish.errors import SetupError
 from burnish.service import listen
 from burnish.v1 import (
+    common_pb2,
     events_pb2,
     files_service_pb2,
     files_service_pb2_grpc,
@@ -72,7 +73,9 @@ class Client:
         return job
 
     async def reward(self, name: str = "exact", source: str = SOURCE) -> rewards_service_pb2.Reward:
-        request = rewards_service_pb2.CreateRewardRequest(name=name, source=source)
+        request = rewards_service_pb2.CreateRewardRequest(
+            name=name, definition=common_pb2.RewardDefinition(source=source)
+        )
         response = await self.rewards.CreateReward(request)
         reward: rewards_service_pb2.Reward = response.reward
         return reward
@@ -169,7 +172,7 @@ async def test_a_source_is_a_revision_and_going_back_to_one_makes_it_the_newest(
     listed = (await client.rewards.ListRewards(rewards_service_pb2.ListRewardsRequest())).rewards
     assert [one.revision for one in listed] == [first.revision]
     get = rewards_service_pb2.GetRewardRequest(name="exact", revision=second.revision)
-    assert (await client.rewards.GetReward(get)).reward.source.endswith("# v2\n")
+    assert (await client.rewards.GetReward(get)).reward.definition.source.endswith("# v2\n")
     missing = client.rewards.GetReward(rewards_service_pb2.GetRewardRequest(name="exat"))
     assert "known rewards: exact" in (await refused(missing, grpc.StatusCode.NOT_FOUND)).lower()
     words = await refused(client.reward(source="def reward(x): return 1"))
@@ -177,7 +180,9 @@ async def test_a_source_is_a_revision_and_going_back_to_one_makes_it_the_newest(
 
 
 async def test_a_reward_is_tried_on_rows_before_any_job(there: World, client: Client) -> None:
-    request = rewards_service_pb2.TestRewardRequest(source=SOURCE, file_id=await client.upload())
+    request = rewards_service_pb2.TestRewardRequest(
+        definition=common_pb2.RewardDefinition(source=SOURCE), file_id=await client.upload()
+    )
     words = await refused(client.rewards.TestReward(request), grpc.StatusCode.UNAVAILABLE)
     assert "no reward service answers" in words.lower()
     await there.judge(GOOD)

@@ -121,7 +121,7 @@ def test_every_verb_that_scripts_rely_on_takes_json(capsys: pytest.CaptureFixtur
     verbs = {
         "": "up down status doctor chat demo",
         "files": "upload list get delete",
-        "rewards": "create list test",
+        "rewards": "create list get test",
         "jobs": "create list get watch events metrics completions cancel",
         "adapters": "list pull",
         "models": "list",

@@ -3,7 +3,7 @@
 import pytest
 
 from burnish.errors import UserError
-from burnish.rewards import ACCEPTED, check_name, check_source, revision_of
+from burnish.rewards import ACCEPTED, check_grade, check_name, check_source
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,19 @@ def test_imports_are_found_wherever_they_stand() -> None:
     assert check_source(source).imports == {"os", "torch", "triton"}
 
 
-def test_a_revision_is_its_text() -> None:
-    assert revision_of("a") == revision_of("a") != revision_of("b")
+@pytest.mark.parametrize(
+    ("source", "sentence"),
+    [
+        ("def grade(sample): ...", "takes 1 arguments"),
+        ("def grade(sample, item, more): ...", "takes 3 arguments"),
+        ("def score(sample, item): ...", "defines no function `grade`"),
+        ("def grade(", "not valid Python"),
+    ],
+)
+def test_a_python_grader_defines_grade(source: str, sentence: str) -> None:
+    check_grade("def grade(sample, item): return 1")
+    with pytest.raises(UserError, match=sentence):
+        check_grade(source)
 
 
 def test_names() -> None:
