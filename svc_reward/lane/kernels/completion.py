@@ -155,8 +155,11 @@ def _bare(text: str) -> str:
     lines = text.split("\n")
     starts = [0, *(i for i, line in enumerate(lines) if i and _START.match(line))]
     failure: FormatError | None = None
+    known = 0  # what lies before parses, and holds no model
     for start in starts[:ATTEMPTS]:
         end = len(lines)
+        if start < known:
+            continue
         for _ in range(ATTEMPTS):
             source = "\n".join(lines[start:end])
             try:
@@ -171,6 +174,7 @@ def _bare(text: str) -> str:
                 raise FormatError("not Python: nested too deeply") from None
             if any(isinstance(node, ast.ClassDef) and node.name == ENTRY for node in tree.body):
                 return source
+            known = end
             break
     if ENTRY not in text or failure is None:
         raise FormatError(f"no class {ENTRY} in the completion")
