@@ -81,8 +81,9 @@ def _kept(node: ast.stmt) -> Iterator[str]:
                 yield ast.unparse(ast.Import(kept))
         case ast.ImportFrom(module=str(module), level=0) if module.partition(".")[0] in ROOTS:
             yield ast.unparse(node)
-        case ast.Assign(targets=[ast.Name(id=name)], value=value) | ast.AnnAssign(
-            target=ast.Name(id=name), value=ast.expr() as value
+        case (
+            ast.Assign(targets=[ast.Name(id=name)], value=value)
+            | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
         ):
             if _is_constant(value):
                 yield f"{name} = {ast.unparse(value)}"
