@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from burnish.bus import Bus, topology
-from burnish.rewards import revision_of
+from burnish.reward_spec import RewardDefinition
 from burnish.v1 import common_pb2, events_pb2, infer_pb2, job_pb2, rewards_service_pb2
 from svc_reward.app import RewardService
 from svc_reward.config import RewardSettings
@@ -53,9 +53,12 @@ async def lame(nats_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
 
 
 async def keep(bus: Bus, name: str, source: str, weight: float = 1.0) -> common_pb2.RewardRef:
-    revision = revision_of(source)
+    definition = RewardDefinition.parse({"source": source})
+    revision = definition.revision
     bucket = await bus.kv(topology.REWARDS, rewards_service_pb2.Reward)
-    entry = rewards_service_pb2.Reward(name=name, revision=revision, source=source)
+    entry = rewards_service_pb2.Reward(
+        name=name, revision=revision, definition=definition.to_proto()
+    )
     await bucket.put(f"{name}.{revision}", entry)
     return common_pb2.RewardRef(name=name, revision=revision, weight=weight)
 
@@ -169,7 +172,13 @@ async def ask(bus: Bus, **fields: object) -> infer_pb2.TryRewardResponse:
 
 
 async def test_try_scores_each_pair(bus: Bus) -> None:
-    answer = await ask(bus, name="exact", source=EXACT, rows=[row()], completions=["42", "41"])
+    answer = await ask(
+        bus,
+        name="exact",
+        definition=common_pb2.RewardDefinition(source=EXACT),
+        rows=[row()],
+        completions=["42", "41"],
+    )
     assert [verdict.score for verdict in answer.verdicts] == [1.0, 0.0]
     assert answer.verdicts[0].status == "ok"
     assert answer.verdicts[0].stdout == "judging 6 · 7?\n"
@@ -177,16 +186,34 @@ async def test_try_scores_each_pair(bus: Bus) -> None:
 
 
 async def test_try_shows_what_the_user_did_wrong(bus: Bus) -> None:
-    raising = await ask(bus, name="r", source=RAISES, rows=[row()], completions=["x"])
+    raising = await ask(
+        bus,
+        name="r",
+        definition=common_pb2.RewardDefinition(source=RAISES),
+        rows=[row()],
+        completions=["x"],
+    )
     assert raising.verdicts[0].status == "error"
     assert not raising.verdicts[0].HasField("score")
     assert raising.verdicts[0].message.splitlines() == [
         "line 2 in reward: return {}[completion]",
         "KeyError: 'x'",
     ]
-    wrong = await ask(bus, name="r", source="def reward(a): ...", rows=[row()], completions=["x"])
+    wrong = await ask(
+        bus,
+        name="r",
+        definition=common_pb2.RewardDefinition(source="def reward(a): ..."),
+        rows=[row()],
+        completions=["x"],
+    )
     assert "takes 1 argument instead of prompt, completion and example" in wrong.error
-    uneven = await ask(bus, name="r", source=EXACT, rows=[row()] * 2, completions=["x"] * 3)
+    uneven = await ask(
+        bus,
+        name="r",
+        definition=common_pb2.RewardDefinition(source=EXACT),
+        rows=[row()] * 2,
+        completions=["x"] * 3,
+    )
     assert "do not pair up" in uneven.error
 
 
@@ -196,7 +223,13 @@ async def test_no_sandbox_is_no_score(lame: Bus) -> None:
     await asyncio.sleep(2)
     info = await lame.js.stream_info(topology.SCORES_STREAM.name)
     assert info.state.messages == 0
-    tried = await ask(lame, name="exact", source=EXACT, rows=[row()], completions=["42"])
+    tried = await ask(
+        lame,
+        name="exact",
+        definition=common_pb2.RewardDefinition(source=EXACT),
+        rows=[row()],
+        completions=["42"],
+    )
     assert "DOCKER_HOST" in tried.error
     assert not tried.verdicts
 

@@ -61,7 +61,7 @@ async def test_a_failed_resolution_is_told_and_leaves_nothing(
     pip_that(monkeypatch, errors="noise\nERROR: No matching distribution found for tiny")
     with pytest.raises(UserError, match="No matching distribution"):
         await Packages(tmp_path).layer(["tiny"])
-    assert os.listdir(tmp_path) == []
+    assert [*os.scandir(tmp_path)] == []
 
 
 async def test_an_index_out_of_reach_is_infrastructure(
