@@ -91,7 +91,7 @@ def json_object(text: str, field: str) -> Mapping[str, Any]:
     try:
         found = json.loads(text)
     except ValueError as error:
-        raise UserError(f"is not valid JSON: {error}", field=field) from None
+        raise UserError("is not a JSON object", field=field, hint=str(error)) from None
     if not isinstance(found, dict):
         raise UserError("is not a JSON object", field=field)
     return found

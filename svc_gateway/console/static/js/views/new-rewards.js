@@ -1,4 +1,4 @@
-// Reward functions: an editor for each, and a try on real rows in the real sandbox.
+// Rewards: an editor for each, and a try on real rows in the real sandbox.
 import { rpc } from "../api.js";
 import { h, number, score, showError } from "../dom.js";
 import { editor } from "../editor.js";
@@ -12,6 +12,21 @@ const TEMPLATE = `def reward(prompt: str, completion: str, example: dict[str, st
     print(f"missing: {sorted(wanted - given)}")
     return len(wanted & given) / max(len(wanted | given), 1)
 `;
+// What the editor holds for each kind of reward, to begin with.
+const KINDS = {
+  source: { label: "Python function", text: TEMPLATE },
+  preset: { label: "Triton kernels (preset)", text: "{}\n" },
+  grader: {
+    label: "OpenAI grader (JSON)",
+    text: `${JSON.stringify({ type: "string_check", name: "exact", operation: "eq", input: "{{ sample.output_text }}", reference: "{{ item.completion }}" }, null, 2)}\n`,
+  },
+};
+
+const kindOf = (definition) => (definition.preset ? "preset" : definition.grader ? "grader" : "source");
+const textOf = (definition) => definition.source ?? pretty(definition.grader ?? definition.options ?? "{}");
+/** Graders and options are text on the wire and mappings in a job's YAML. */
+const pretty = (value) => `${JSON.stringify(typeof value === "string" ? JSON.parse(value) : value, null, 2)}\n`;
+const words = (text) => text.split(/[\s,]+/).filter(Boolean);
 
 export class RewardsSection {
   constructor(changed, training) {
@@ -20,12 +35,12 @@ export class RewardsSection {
     this.saved = [];
     this.rewards = [];
     this.list = h("div", { class: "stack", id: "rewards" });
-    this.library = h("select", { id: "reward-library", "aria-label": "Add a saved reward function", onchange: () => this.addSaved() });
-    this.element = h("section", { class: "card", "aria-label": "Reward functions" },
-      h("header", {}, h("h2", { class: "step-title" }, h("i", {}, "2"), "Reward functions"), h("div", { class: "filters" }, this.library,
-        h("button", { class: "btn small", type: "button", id: "add-reward", onclick: () => this.add({ name: this.freeName(), weight: 1, source: TEMPLATE }) }, "Add"))),
+    this.library = h("select", { id: "reward-library", "aria-label": "Add a saved reward", onchange: () => this.addSaved() });
+    this.element = h("section", { class: "card", "aria-label": "Rewards" },
+      h("header", {}, h("h2", { class: "step-title" }, h("i", {}, "2"), "Rewards"), h("div", { class: "filters" }, this.library,
+        h("button", { class: "btn small", type: "button", id: "add-reward", onclick: () => this.add({ name: this.freeName(), weight: 1, definition: { source: TEMPLATE } }) }, "Add"))),
       h("div", { class: "body stack" }, h("p", { class: "muted" }, "Plain Python; the job's reward is the weighted sum. ", h("code", {}, "print()"), " goes to the log; an exception is an error, not a score."), this.list));
-    this.add({ name: "quality", weight: 1, source: TEMPLATE });
+    this.add({ name: "quality", weight: 1, definition: { source: TEMPLATE } });
   }
 
   freeName() {
@@ -45,11 +60,11 @@ export class RewardsSection {
     const saved = this.saved.find((one) => one.name === this.library.value);
     this.library.value = "";
     if (!saved) return;
-    const untouched = this.rewards.length === 1 && this.rewards[0].source === TEMPLATE;
+    const untouched = this.rewards.length === 1 && this.rewards[0].text === TEMPLATE;
     if (untouched) this.remove(this.rewards[0]);
     const there = this.rewards.find((one) => one.name === saved.name);
-    if (there) there.source = saved.source;
-    else this.add({ name: saved.name, weight: 1, source: saved.source });
+    if (there) there.definition = saved.definition;
+    else this.add({ name: saved.name, weight: 1, definition: saved.definition });
     this.changed();
   }
 
@@ -67,7 +82,12 @@ export class RewardsSection {
 
   fill(specs) {
     for (const reward of [...this.rewards]) this.remove(reward);
-    for (const spec of specs) this.add({ ...spec, weight: spec.weight ?? 1, source: spec.source ?? this.saved.find((one) => one.name === spec.name)?.source ?? TEMPLATE });
+    for (const { name, weight, card, definition, source, grader, preset, options, packages, secrets, limits } of specs) {
+      const inline = source || grader || preset ? { source, grader, preset, options, packages, secrets, limits } : undefined;
+      const known = definition ?? inline ?? this.saved.find((one) => one.name === name)?.definition;
+      this.add({ name, weight: weight ?? 1, definition: known ?? { source: TEMPLATE } });
+      if (card) this.rewards.at(-1).card = card;
+    }
   }
 
   names() {
@@ -75,25 +95,30 @@ export class RewardsSection {
   }
 
   value() {
-    return this.rewards.map(({ name, weight, source }) => ({ name, weight, source }));
+    return this.rewards.map(({ name, weight, card }) => ({ name, weight, card }));
   }
 
   /** Create the revisions; the references that a job takes. */
   async save() {
     return Promise.all(this.rewards.map(async (one) => {
-      const { reward } = await rpc("RewardsService", "CreateReward", { name: one.name, source: one.source });
+      const { reward } = await rpc("RewardsService", "CreateReward", { name: one.name, definition: one.definition });
       return { name: reward.name, revision: reward.revision, weight: one.weight };
     }));
   }
 }
 
 class RewardCard {
-  constructor({ name, weight, source }, index, training, onremove) {
+  constructor({ name, weight, definition }, index, training, onremove) {
     this.training = training;
     this.rows = [];
     this.nameInput = h("input", { id: `reward-name-${index}`, value: name, "data-field": `rewards[${index}].name`, autocomplete: "off", spellcheck: "false" });
     this.weightInput = h("input", { id: `reward-weight-${index}`, type: "number", step: "0.1", value: weight, "data-field": `rewards[${index}].weight` });
-    this.code = editor({ id: `reward-source-${index}`, label: `Source of reward ${name}`, value: source });
+    this.kind = h("select", { id: `reward-kind-${index}`, "aria-label": `Kind of reward ${name}`, onchange: () => { this.code.value = KINDS[this.kind.value].text; } }, Object.entries(KINDS).map(([key, { label }]) => h("option", { value: key }, label)));
+    this.code = editor({ id: `reward-source-${index}`, label: `Source of reward ${name}`, value: "" });
+    this.packages = h("input", { id: `reward-packages-${index}`, placeholder: "sympy==1.13.3", autocomplete: "off", spellcheck: "false" });
+    this.secrets = h("input", { id: `reward-secrets-${index}`, placeholder: "API_KEY", autocomplete: "off", spellcheck: "false" });
+    this.seconds = h("input", { id: `reward-seconds-${index}`, type: "number", min: 0, step: "any", placeholder: "default" });
+    this.definition = definition;
     this.button = h("button", { class: "btn", type: "button", id: `try-reward-${index}`, onclick: () => this.tryIt() }, "Try it");
     this.hint = h("span", { class: "muted" }, "Scores sample completions in the sandbox.");
     this.problem = h("div", { id: `try-error-${index}` });
@@ -101,13 +126,50 @@ class RewardCard {
     this.element = h("article", { class: "reward-card" },
       h("div", { class: "reward-head" }, h("div", {}, h("label", { for: this.nameInput.id }, "Name"), this.nameInput), h("div", {}, h("label", { for: this.weightInput.id }, "Weight"), this.weightInput),
         h("button", { class: "btn quiet", type: "button", "aria-label": `Remove reward ${name}`, onclick: () => onremove(this) }, "Remove")),
-      this.code, h("div", { class: "reward-foot" }, this.button, this.hint), this.problem, this.results);
+      this.kind, this.code,
+      h("details", {}, h("summary", {}, "Packages, secrets, limits"), h("div", { class: "three" },
+        h("div", {}, h("label", { for: this.packages.id }, "pip packages"), this.packages), h("div", {}, h("label", { for: this.secrets.id }, "Secrets"), this.secrets), h("div", {}, h("label", { for: this.seconds.id }, "Seconds"), this.seconds))),
+      h("div", { class: "reward-foot" }, this.button, this.hint), this.problem, this.results);
   }
 
   get name() { return this.nameInput.value.trim(); }
   get weight() { return Number(this.weightInput.value); }
-  get source() { return this.code.value; }
-  set source(text) { this.code.value = text; }
+  get text() { return this.code.value; }
+
+  set definition(definition) {
+    this.kind.value = kindOf(definition);
+    this.code.value = textOf(definition);
+    this.packages.value = (definition.packages ?? []).join(" ");
+    this.secrets.value = (definition.secrets ?? []).join(" ");
+    this.seconds.value = definition.limits?.seconds ?? "";
+    this.limits = definition.limits ?? {};
+  }
+
+  /** What the inputs hold, valid or not: kept while the page is left. */
+  get card() {
+    return { kind: this.kind.value, text: this.text, packages: this.packages.value, secrets: this.secrets.value, seconds: this.seconds.value, limits: this.limits };
+  }
+
+  set card({ kind, text, packages, secrets, seconds, limits }) {
+    this.kind.value = kind;
+    this.code.value = text;
+    this.packages.value = packages;
+    this.secrets.value = secrets;
+    this.seconds.value = seconds;
+    this.limits = limits;
+  }
+
+  /** As the wire has it. Throws where the editor should hold JSON and does not. */
+  get definition() {
+    const limits = { ...this.limits, seconds: Number(this.seconds.value) || undefined };
+    if (this.kind.value === "source") return { source: this.text, packages: words(this.packages.value), secrets: words(this.secrets.value), limits };
+    try {
+      JSON.parse(this.text);
+    } catch (error) {
+      throw new Error(`Reward ${this.name} is not valid JSON: ${error.message}`);
+    }
+    return this.kind.value === "preset" ? { preset: "triton", options: this.text, limits } : { grader: this.text, limits };
+  }
 
   async tryIt() {
     showError(this.problem, null);
@@ -115,7 +177,7 @@ class RewardCard {
     this.hint.textContent = "Running in the sandbox…";
     try {
       await this.loadRows();
-      const { verdicts = [] } = await rpc("RewardsService", "TestReward", { source: this.source, rows: this.rows.map((one) => one.row), completions: this.rows.map((one) => one.area.value) });
+      const { verdicts = [] } = await rpc("RewardsService", "TestReward", { definition: this.definition, rows: this.rows.map((one) => one.row), completions: this.rows.map((one) => one.area.value) });
       verdicts.forEach((verdict, index) => this.rows[index].show(verdict));
       this.hint.textContent = verdicts[0] ? `Isolation: ${verdicts[0].isolation}. Change a completion and try again.` : "";
     } catch (error) {
@@ -149,7 +211,7 @@ class Try {
   }
 
   show(verdict) {
-    this.verdict.replaceChildren(h("div", { class: "chips" }, score("", verdict.score, verdict.status)), h("small", { class: "muted num" }, `${number((verdict.seconds ?? 0) * 1000, 0)} ms`));
+    this.verdict.replaceChildren(h("div", { class: "chips" }, score("", verdict.score, verdict.status), Object.entries(verdict.parts ?? {}).map(([name, value]) => score(name, value)), (verdict.flags ?? []).map((flag) => h("span", { class: "score bad" }, flag))), h("small", { class: "muted num" }, `${number((verdict.seconds ?? 0) * 1000, 0)} ms`));
     const output = [verdict.message, verdict.stdout].filter(Boolean).join("\n").trim();
     this.out.hidden = !output;
     this.out.replaceChildren(h("pre", {}, output));

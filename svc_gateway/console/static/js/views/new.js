@@ -137,6 +137,6 @@ async function specOf(id) {
     : typeof value === "string" ? value.replace(/^(LOSS|ADVANTAGE|ON_REWARD_ERROR)_(.+)$/, (_, prefix, name) => name.toLowerCase()) : value);
   const spec = snake(job.spec);
   const sources = await Promise.all(spec.rewards.map(({ name, revision }) => rpc("RewardsService", "GetReward", { name, revision })));
-  spec.rewards = spec.rewards.map((one, index) => ({ ...one, source: sources[index].reward.source }));
+  spec.rewards = spec.rewards.map((one, index) => ({ ...one, definition: sources[index].reward.definition }));
   return spec;
 }
