@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -103,3 +104,15 @@ def burnish_up(tmp_path_factory: pytest.TempPathFactory, model_dir: Path) -> Ite
     env = {"BURNISH_MODELS_DIR": str(model_dir.parent)}
     with Platform(tmp_path_factory.mktemp("burnish"), env=env) as platform:
         yield platform
+
+
+@pytest.fixture(scope="session")
+def triton_data() -> ModuleType:
+    """The script that writes the Triton example's rows."""
+    path = ROOT / "examples" / "triton" / "make_data.py"
+    spec = importlib.util.spec_from_file_location("triton_data", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -3,6 +3,9 @@
 Each operation is a composition of the primitives below, so its kernel is known. The model is shown
 twelve kernels; beyond these it sees expressions only. The operations of `heldout.jsonl` and
 `fresh.jsonl` never occur in `train.jsonl`, but each of their primitives does.
+
+Beside its prompt a row has the columns that the preset `triton` judges by: `task`, `template`,
+`shapes`.
 """
 
 import json
@@ -14,6 +17,51 @@ from pathlib import Path
 
 SEED = 7
 POOL, HELD_OUT = 72, 24
+
+TASK = """\
+import torch
+import torch.nn.functional as F
+
+SIZE = 150
+
+
+class Model(torch.nn.Module):
+    def forward(self, x, y):
+        return {expression}
+
+
+def get_inputs():
+    return [torch.randn(SIZE) * 2, torch.randn(SIZE) * 2]
+
+
+def get_init_inputs():
+    return []
+"""
+TEMPLATE = """\
+import torch
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def kernel(x_ptr, y_ptr, out_ptr, size, BLOCK: tl.constexpr):
+    offsets = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    mask = offsets < size
+    x = tl.load(x_ptr + offsets, mask=mask)
+    y = tl.load(y_ptr + offsets, mask=mask)
+    {{completion}}
+    tl.store(out_ptr + offsets, out, mask=mask)
+
+
+class ModelNew(torch.nn.Module):
+    def forward(self, x, y):
+        out = torch.empty_like(x)
+        size = x.numel()
+        kernel[(triton.cdiv(size, 128),)](x, y, out, size, BLOCK=128)
+        return out
+"""
+# The task's own size is one and a bit more than one block of 128; this one is less than one.
+SHAPES = [{"SIZE": 41}]
 
 LABELLED = {
     "torch.relu(x) + y": "out = tl.maximum(x, 0.0) + y",
@@ -137,7 +185,13 @@ def operations() -> list[Operation]:
 
 
 def row(expression: str, completion: str | None = None) -> dict[str, str]:
-    result = {"prompt": expression, "expression": expression}
+    result = {
+        "prompt": expression,
+        "expression": expression,
+        "task": TASK.format(expression=expression),
+        "template": TEMPLATE,
+        "shapes": json.dumps(SHAPES),
+    }
     return result if completion is None else {**result, "completion": completion}
 
 
