@@ -15,7 +15,7 @@ from typing import Any, Self, TextIO
 
 from burnish import logs
 from burnish.errors import BurnishError, RetryableError, UserError
-from burnish.reward_spec import RewardDefinition
+from burnish.reward_spec import RewardDefinition, RewardLimits
 from svc_reward import outcome
 from svc_reward.config import RewardSettings
 from svc_reward.graders import Graders
@@ -35,18 +35,25 @@ class Order:
         cases: file of cases.
         out: file of results; what stands in it already is kept.
         definition: judges the cases without a reward of their own.
+        limits: of the rewards that cases bring along.
     """
 
     cases: Path
     out: Path
     definition: RewardDefinition | None
+    limits: RewardLimits = RewardLimits()
 
     @classmethod
     def parse(cls, text: str) -> Self:
         data: Mapping[str, Any] = json.loads(text)
         given = data["definition"]
         definition = None if given is None else RewardDefinition.parse(given)
-        return cls(Path(data["cases"]), Path(data["out"]), definition)
+        return cls(
+            Path(data["cases"]),
+            Path(data["out"]),
+            definition,
+            RewardLimits.model_validate(data["limits"]),
+        )
 
 
 async def grade(order: Order, settings: RewardSettings) -> None:
@@ -56,7 +63,8 @@ async def grade(order: Order, settings: RewardSettings) -> None:
         UserError: a case cannot be read, or a reward cannot be used here.
         RetryableError: there is no sandbox.
     """
-    cases = list(parse_cases(read_lines(order.cases), order.definition, order.cases.name))
+    lines = read_lines(order.cases)
+    cases = list(parse_cases(lines, order.definition, order.cases.name, order.limits))
     known = finished(read_lines(order.out)) if order.out.exists() else {}
     kept = {case.id: known[case.id] for case in cases if _stands(case, known)}
     sandbox = Sandbox(settings)

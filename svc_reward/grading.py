@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from burnish.errors import UserError
-from burnish.reward_spec import TRITON_PARTS, RewardDefinition
+from burnish.reward_spec import TRITON_PARTS, RewardDefinition, RewardLimits
 from svc_reward.contract import Case
 from svc_reward.outcome import Outcome
 
@@ -35,7 +35,10 @@ class GradedCase:
 
 
 def parse_cases(
-    lines: Iterable[str], default: RewardDefinition | None, where: str
+    lines: Iterable[str],
+    default: RewardDefinition | None,
+    where: str,
+    limits: RewardLimits | None = None,
 ) -> Iterator[GradedCase]:
     """Read case lines.
 
@@ -43,12 +46,13 @@ def parse_cases(
         lines: JSON objects, one a line.
         default: judges the cases without a reward of their own.
         where: names the file in errors.
+        limits: of rewards that cases bring along.
 
     Raises:
         UserError: a line cannot be a case; names the line and the field.
     """
     seen: dict[str, int] = {}
-    sources: dict[str, RewardDefinition] = {}
+    sources = _Sources(limits or RewardLimits())
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -65,7 +69,7 @@ def parse_cases(
 def _parse_case(
     line: str,
     default: RewardDefinition | None,
-    sources: dict[str, RewardDefinition],
+    sources: "_Sources",
     place: str,
 ) -> GradedCase:
     data = _object(line, place)
@@ -124,7 +128,7 @@ def _columns(value: object, place: str) -> Mapping[str, str]:
 def _definition(
     data: Mapping[str, Any],
     default: RewardDefinition | None,
-    sources: dict[str, RewardDefinition],
+    sources: "_Sources",
     place: str,
 ) -> RewardDefinition:
     source = data.get("reward")
@@ -138,12 +142,24 @@ def _definition(
         return default
     if not isinstance(source, str):
         raise UserError("must be the source of a reward", field=f"{place}: reward")
-    if source not in sources:
-        try:
-            sources[source] = RewardDefinition.parse({"source": source})
-        except UserError as error:
-            raise UserError(error.message, field=f"{place}: reward", hint=error.hint) from None
-    return sources[source]
+    try:
+        return sources.definition(source)
+    except UserError as error:
+        raise UserError(error.message, field=f"{place}: reward", hint=error.hint) from None
+
+
+class _Sources:
+    """Definitions of the sources in a file, each checked once."""
+
+    def __init__(self, limits: RewardLimits) -> None:
+        self._limits = limits.model_dump(exclude_defaults=True)
+        self._known: dict[str, RewardDefinition] = {}
+
+    def definition(self, source: str) -> RewardDefinition:
+        if source not in self._known:
+            data = {"source": source, "limits": self._limits}
+            self._known[source] = RewardDefinition.parse(data)
+        return self._known[source]
 
 
 def result(case: GradedCase, outcome: Outcome) -> dict[str, object]:

@@ -54,6 +54,7 @@ def grade(
     order = {
         "cases": str(cases),
         "out": str(out),
+        "limits": {"seconds": seconds} if seconds else {},
         "definition": None if definition is None else definition.model_dump(exclude_defaults=True),
     }
     settings = {"BURNISH_SANDBOX": sandbox, "BURNISH_REWARD_LANES": str(lanes or "")}

@@ -65,6 +65,7 @@ def test_cases_bring_their_own_rewards_and_keep_the_time(tmp_path: Path) -> None
     code, said = grade(tmp_path, cases, "--seconds", "1")
     assert code == 0, said
     assert [found["status"] for found in results(tmp_path)] == ["ok", "timeout", "error"]
+    assert 1 <= results(tmp_path)[1]["seconds"] < 9  # the default is 10
     assert [found["score"] for found in results(tmp_path)] == [2, None, None]
 
 
