@@ -55,7 +55,9 @@ def make(workers: Workers, order: Order, seconds: float) -> Binaries:
         while len(results) < len(order.launches):
             message = protocol.receive(worker.link, deadline=deadline)
             if message.kind is not Kind.COMPILED:
-                raise protocol.ProtocolError(f"{message.kind.name} instead of a result")
+                raise protocol.ProtocolError(  # noqa: TRY301 - handled with what `receive` raises
+                    f"{message.kind.name} instead of a result"
+                )
             results.append(Compiled.unpack(message.body))
     except protocol.ProtocolError as error:
         # Some kernels crash LLVM or ptxas, or keep them busy for ever: the kernel's own fault.

@@ -232,9 +232,9 @@ def _write(descriptor: int, tensors: list[torch.Tensor]) -> None:
         return
     for tensor, place in zip(tensors, packing.offsets(layouts), strict=False):
         data = packing.buffer(packing.raw(tensor))
-        while data:
-            count = os.pwrite(descriptor, data, place)
-            data, place = data[count:], place + count
+        written = 0
+        while written < len(data):
+            written += os.pwrite(descriptor, data[written:], place + written)
 
 
 _WARM = """

@@ -138,7 +138,7 @@ def compile_one(kernels: Mapping[str, Any], launch: Launch, target: str) -> Comp
     except Exception as error:  # noqa: BLE001 - the compiler's many, and what the source makes it do
         return Compiled(launch.kernel, ok=False, text=describe(error, FILENAME))
     registers, spills = (_first(pattern, log.getvalue()) for pattern in (_REGISTERS, _SPILLS))
-    return Compiled(launch.kernel, True, "", registers, spills, shared)
+    return Compiled(launch.kernel, ok=True, registers=registers, spills=spills, shared=shared)
 
 
 def _compile(kernels: Mapping[str, Any], launch: Launch, target: str) -> int:

@@ -171,8 +171,10 @@ def _constant(judged: Sequence[Outcome]) -> bool:
     for outcome in judged:
         if outcome.outputs:
             groups.setdefault(outcome.trial.variant, []).append(outcome)
-    first, *others = max(groups.values(), key=len, default=[None])
-    if first is None or first.report is None:
+    if not groups:
+        return False
+    first, *others = max(groups.values(), key=len)
+    if first.report is None:
         return False
     cost = first.report.cost
     idle = bool(cost.stores) and not cost.stored

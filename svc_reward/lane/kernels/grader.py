@@ -7,19 +7,20 @@ which hacks its behaviour proves by `evidence`.
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..wire import Record, Status
 from ..workers import Workers
 from . import binaries, compiler, endings, evidence, oracle, score, task, trials
 from .candidate import Start
+from .compare import Finding
 from .dialogue import Answer, Candidate, Lost, Raised
 from .endings import Ending
 from .evidence import Outcome
+from .inspection import Inspected, inspect
 from .oracle import Oracle
 from .reports import Cost, Launch, Layout
 from .score import Stages
-from .inspection import Inspected, inspect
 from .template import TemplateError
 from .trials import Purpose, Trial
 
@@ -156,7 +157,7 @@ class _Evaluation:
         announced = answer.report.outputs
         if announced != expected.layouts:
             text = _difference(announced, expected.layouts)
-            finding = evidence.Finding(right=False, text=text)
+            finding = Finding(right=False, text=text)
             return outcome._replace(finding=finding, report=answer.report)
         finding = evidence.agrees(answer.outputs, expected, accumulates=self._oracle.accumulates)
         return outcome._replace(finding=finding, report=answer.report, outputs=answer.outputs)

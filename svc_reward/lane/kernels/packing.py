@@ -71,7 +71,7 @@ def unpack(data: torch.Tensor, layouts: Sequence[Layout]) -> list[torch.Tensor]:
 
 def buffer(data: torch.Tensor) -> memoryview:
     """The memory of a one-dimensional uint8 tensor."""
-    return memoryview(data.numpy())
+    return memoryview(data.numpy())  # type: ignore[arg-type]
 
 
 def encode(value: Any, tensors: list[torch.Tensor], depth: int = MAX_DEPTH) -> Any:
@@ -97,7 +97,7 @@ def encode(value: Any, tensors: list[torch.Tensor], depth: int = MAX_DEPTH) -> A
     raise TypeError(f"a {type(value).__name__} cannot be passed to a kernel's model")
 
 
-def decode(tree: Any, tensors: Sequence[torch.Tensor]) -> Any:
+def decode(tree: Any, tensors: Sequence[torch.Tensor]) -> Any:  # noqa: PLR0911 - one for each kind
     """The opposite of `encode`."""
     ((kind, content),) = tree.items()
     match kind:

@@ -35,11 +35,11 @@ class ProtocolError(ValueError):
     """The other side sent something that it must not."""
 
 
-class Closed(ProtocolError):
+class Closed(ProtocolError):  # noqa: N818 - an outcome
     """The other side hung up."""
 
 
-class Late(ProtocolError):
+class Late(ProtocolError):  # noqa: N818 - an outcome
     """No message, or no room for one, before the deadline."""
 
 
@@ -75,6 +75,10 @@ def send(
     """Send one message.
 
     Args:
+        link: where to.
+        kind: what it is.
+        body: at most MAX_BODY bytes.
+        fds: descriptors that go with it.
         deadline: of `time.monotonic`; without one it may block.
 
     Raises:
@@ -101,6 +105,7 @@ def receive(link: socket.socket, *, fds: int = 0, deadline: float | None = None)
     """Receive one message.
 
     Args:
+        link: where from.
         fds: how many descriptors may come with it. With 0 the kernel installs none at all,
             whatever is sent.
         deadline: of `time.monotonic`.

@@ -49,7 +49,7 @@ class Task:
         tree = _replaced(_parsed(source), overrides or {})
         try:
             exec(compile(tree, FILENAME, "exec"), module.__dict__)  # noqa: S102 - the tenant's own
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever the task's own code raises
             raise TaskError(f"does not load: {describe(error, FILENAME)}") from None
         self._names = module.__dict__
         missing = [name for name in NAMES if not callable(self._names.get(name))]
@@ -81,7 +81,7 @@ class Task:
     def _call(self, name: str, *arguments: Any, **keywords: Any) -> Any:
         try:
             return self._names[name](*arguments, **keywords)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever the task's own code raises
             raise TaskError(f"{name} raised {describe(error, FILENAME)}") from None
 
 
