@@ -24,7 +24,7 @@ class Answer:
     """The first completion."""
     reward: float | None
     correct: float | None
-    """Score of the headline reward function."""
+    """The headline's score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +42,11 @@ class Result:
     digest: str
     job_id: str
     headline: str
-    """Name of the reward function whose score counts as correctness."""
+    """The score that counts as correctness: a reward function's, or the part `<function>/<part>`."""
     heldout: Mapping[str, float]
     """Stage → mean reward."""
     correct: Mapping[str, float]
-    """Stage → mean score of the headline reward function."""
+    """Stage → mean of the headline's score."""
     seconds: Mapping[str, float]
     rows: Sequence[HeldOutRow] = field(default_factory=list)
 
@@ -89,20 +89,29 @@ def collect(
             answers.setdefault(subject, {})[stage] = _answer(completions, headline)
     return (
         {stage: evaluations[stage].reward_mean for stage in stages},
-        {stage: evaluations[stage].score_means.get(headline, 0.0) for stage in stages},
+        {stage: _headline_mean(evaluations[stage], headline) for stage in stages},
         [HeldOutRow(subject, by_stage) for subject, by_stage in answers.items()],
     )
 
 
+def _headline_mean(evaluation: EvaluationCompleted, headline: str) -> float:
+    return _mean(_scores(evaluation.completions, headline)) or 0.0
+
+
 def _answer(completions: Sequence[EvaluatedCompletion], headline: str) -> Answer:
     rewards = [completion.reward for completion in completions]
-    scores = [
-        score.value
-        for completion in completions
-        for score in completion.scores
-        if score.name == headline
+    return Answer(
+        completions[0].completion.strip(), _mean(rewards), _mean(_scores(completions, headline))
+    )
+
+
+def _scores(completions: Sequence[EvaluatedCompletion], headline: str) -> list[float | None]:
+    """The headline's scores."""
+    name, _, part = headline.partition("/")
+    scores = [score for completion in completions for score in completion.scores]
+    return [
+        score.parts.get(part) if part else score.value for score in scores if score.name == name
     ]
-    return Answer(completions[0].completion.strip(), _mean(rewards), _mean(scores))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -21,7 +21,6 @@ from burnish.supervisor.ports import free_port
 
 _HTTP_PORT = 8080
 _GRPC_PORT = 50051
-_HEADLINE = "correct"
 
 
 def run(
@@ -113,8 +112,7 @@ def _finish(
             client.jobs.cancel(job.id)
         raise
     _require_success(client.jobs.wait(job.id))
-    names = [reward.name for reward in prepared.spec.rewards]
-    headline = _HEADLINE if _HEADLINE in names else names[0]
+    headline = prepared.task.headline
     heldout, correct, rows = collect(view.evaluations, headline, prepared.subjects)
     seconds = {"setup": setup_seconds, "job": time.monotonic() - started}
     return Result(

@@ -24,13 +24,15 @@ class Task:
     title: str
     subject: str
     """The column that says in a few words what a row asks for."""
+    headline: str
+    """The score that the table calls correctness."""
 
 
 TASKS = {
     task.name: task
     for task in (
-        Task("triton", "PyTorch operations become Triton kernels", "expression"),
-        Task("extraction", "sentences become JSON objects", "prompt"),
+        Task("triton", "PyTorch operations become Triton kernels", "expression", "triton/correct"),
+        Task("extraction", "sentences become JSON objects", "prompt", "correct"),
     )
 }
 

@@ -14,7 +14,20 @@ from burnish.spec import JobSpec
 
 def evaluation(label: str, text: str, value: float | None) -> EvaluationCompleted:
     score = Score(
-        "correct", "r", "ok" if value is not None else "error", value, 1, "", "", 0, "", ()
+        name="triton",
+        revision="r",
+        status="ok" if value is not None else "error",
+        value=value,
+        weight=1,
+        message="",
+        stdout="",
+        seconds=0,
+        cpu_ms=0,
+        isolation="",
+        flags=(),
+        parts={} if value is None else {"correct": value},
+        image="",
+        seed=0,
     )
     answer = EvaluatedCompletion("0", "prompt", text, value, (score,))
     mean = value or 0.0
@@ -28,8 +41,8 @@ def result() -> Result:
         "step-3": evaluation("step-3", "?", 0.5),
         "final": evaluation("final", "out = x", 1.0),
     }
-    heldout, correct, rows = collect(evaluations, "correct", {"0": "relu(x)"})
-    return Result("triton", "abc", "job", "correct", heldout, correct, {"job": 61.0}, rows)
+    heldout, correct, rows = collect(evaluations, "triton/correct", {"0": "relu(x)"})
+    return Result("triton", "abc", "job", "triton/correct", heldout, correct, {"job": 61.0}, rows)
 
 
 def test_stages_are_compared_row_by_row(result: Result) -> None:
@@ -37,6 +50,21 @@ def test_stages_are_compared_row_by_row(result: Result) -> None:
     (row,) = result.rows
     assert row.subject == "relu(x)"
     assert row.answers["final"].text == "out = x"
+
+
+@pytest.mark.parametrize("headline", ["triton", "triton/correct"])
+def test_the_headline_is_a_score_or_a_part_of_one(headline: str) -> None:
+    judged = {"base": evaluation("base", "a", 0.5), "final": evaluation("final", "b", None)}
+    _, correct, (row,) = collect(judged, headline, {})
+    assert correct == {"base": 0.5, "final": 0.0}
+    assert row.answers["base"].correct == 0.5
+    assert row.answers["final"].correct is None
+
+
+def test_each_headline_is_a_score_of_its_job(tmp_path: Path) -> None:
+    for task in tasks.TASKS.values():
+        names = {reward.name for reward in tasks.prepare(task, tmp_path, short=False).spec.rewards}
+        assert task.headline.partition("/")[0] in names
 
 
 def test_only_the_same_job_is_reused(result: Result, tmp_path: Path) -> None:
