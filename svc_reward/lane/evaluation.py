@@ -105,9 +105,7 @@ class Evaluation:
             for descriptor, _ in poller.poll(self._patience() * 1000):
                 self._handle(poller, descriptor)
             self._processes.expire()
-            if self._guard is not None and self._guard.exceeded():
-                self._overweight = True
-                break
+            self._weigh()
         self._ended = time.monotonic()
 
     def finish(self) -> bool:
@@ -124,6 +122,15 @@ class Evaluation:
         if self._control is not None:
             self._control.close()
 
+    def _weigh(self) -> None:
+        """End the heaviest when all take too much: a worker's memory is not its judge's fault."""
+        uid = self._guard.heaviest() if self._guard is not None else None
+        for process in self._processes.alive:
+            if uid is not None and process.uid == uid:
+                process.oom = True
+                self._overweight |= process is self._main
+                self._processes.kill(process)
+
     def _patience(self) -> float:
         nearest = min(process.deadline for process in self._processes.alive)
         left = max(0.0, nearest - time.monotonic())
@@ -136,6 +143,7 @@ class Evaluation:
         return (
             self._main.exit is not None
             or self._main.late
+            or self._overweight
             or self._complete()
             or len(self._record) > MAX_RECORD
             or self._printed > self._limits.output

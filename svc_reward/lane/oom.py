@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 _COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
@@ -45,29 +45,36 @@ class MemoryGuard:
         self._limit = limit * 2
         self._next = time.monotonic() + self.interval
 
-    def exceeded(self) -> bool:
+    def heaviest(self) -> int | None:
+        """The uid that takes most, when all together take too much; None otherwise."""
         now = time.monotonic()
         if now < self._next:
-            return False
+            return None
         self._next = now + self.interval
-        return self._resident() > self._limit
+        resident = self._resident()
+        if sum(resident.values()) <= self._limit:
+            return None
+        return max(resident, key=resident.__getitem__)
 
-    def _resident(self) -> int:
-        total, uids = 0, set(self._owners.uids)
+    def _resident(self) -> Mapping[int, int]:
+        """Bytes of each uid."""
+        found = dict.fromkeys(self._owners.uids, 0)
         for name in os.listdir("/proc"):
             if not name.isdigit():
                 continue
             try:
                 # A process that dropped its rights shows as root's; its status tells the uid.
                 with open(f"/proc/{name}/status") as file:
-                    total += _resident_of(file.read(), uids)
+                    uid, resident = _parse_status(file.read())
             except OSError:
                 continue
-        return total
+            if uid in found:
+                found[uid] += resident
+        return found
 
 
-def _resident_of(status: str, uids: Collection[int]) -> int:
+def _parse_status(status: str) -> tuple[int, int]:
+    """Whose a process is, and the bytes that it keeps in memory."""
     fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
-    if int(fields["Uid"].split()[0]) not in uids:
-        return 0
-    return sum(int(fields.get(name, "0").split()[0]) << 10 for name in ("RssAnon", "RssShmem"))
+    sizes = (int(fields.get(name, "0").split()[0]) << 10 for name in ("RssAnon", "RssShmem"))
+    return int(fields["Uid"].split()[0]), sum(sizes)

@@ -30,7 +30,7 @@ class Process:
         exit: how it ended; None while it runs.
         late: it was ended at its deadline.
         killed: it was ended by us, so its signal says nothing.
-        oom: the kernel ended it for its memory.
+        oom: it was ended for its memory.
     """
 
     role: Role
@@ -111,7 +111,7 @@ class Processes:
         process.exit = ended
         by_kill = os.WIFSIGNALED(ended.status) and os.WTERMSIG(ended.status) == signal.SIGKILL
         # A SIGKILL alone proves nothing: anybody of that uid can send one.
-        process.oom = by_kill and not process.killed and oom_kills() > process.kills_before
+        process.oom |= by_kill and not process.killed and oom_kills() > process.kills_before
         return process
 
     def kill(self, process: Process) -> None:
