@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 from attack import HARMLESS, LIMITS, Attack
-from cases import disk, forgeries, kernel_calls, memory, network, output, processes, programs, secrets
+from cases import (
+    disk,
+    forgeries,
+    kernel_calls,
+    memory,
+    network,
+    output,
+    processes,
+    programs,
+    secrets,
+)
 
 from burnish.reward_spec import RewardDefinition
 from svc_reward.backend import Backend
@@ -113,7 +123,7 @@ class Range:
 
     def attack(self, attack: Attack) -> Outcome:
         source = "def reward(prompt, completion, example):\n" + textwrap.indent(attack.code, "    ")
-        return self._run(source, "earlier-canary-5b1f-6c2", attack.limits, dict(self.host.targets))
+        return self._run(source, "c", attack.limits, dict(self.host.targets))
 
     def program(self, attack: Attack, answer: str) -> Outcome:
         return self._run(programs.JUDGE, attack.code, attack.limits, {"answer": answer})

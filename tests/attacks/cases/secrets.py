@@ -39,22 +39,7 @@ ATTACKS = (
                  and any(type(v) is str and v.startswith(needle) for v in list(o.values()))]
         return 0.5 if not found else 1.0
         """, 0.5),
-    scores("the earlier evaluation's memory", """
-        needle = b"-".join((b"earlier", b"canary", b"5b1f"))
-        with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", 0) as memory:
-            for line in maps:
-                where, rights = line.split()[:2]
-                start, end = (int(n, 16) for n in where.split("-"))
-                if "r" not in rights or "[v" in line or end - start > 1 << 26: continue
-                memory.seek(start)
-                try: data = memory.read(end - start)
-                except OSError: continue
-                at = data.find(needle)
-                while at >= 0:
-                    if data[at + len(needle):at + len(needle) + 4] == b"-6c2": return 1.0
-                    at = data.find(needle, at + 1)
-        return 0.5
-        """, 0.5),
+    refused("its own memory, where earlier evaluations' bytes may be", "open('/proc/self/mem', 'rb')").with_own_uid(),
     scores("descriptors of others", """
         import os, stat
         for name in os.listdir("/proc/self/fd"):
