@@ -26,7 +26,7 @@ const kindOf = (definition) => (definition.preset ? "preset" : definition.grader
 const textOf = (definition) => definition.source ?? pretty(definition.grader ?? definition.options ?? "{}");
 /** Graders and options are text on the wire and mappings in a job's YAML. */
 const pretty = (value) => `${JSON.stringify(typeof value === "string" ? JSON.parse(value) : value, null, 2)}\n`;
-const words = (text) => text.split(/[\s,]+/).filter(Boolean);
+const words = (text) => text.split(/\s+/).filter(Boolean);
 
 export class RewardsSection {
   constructor(changed, training) {
