@@ -16,6 +16,8 @@ from svc_gateway.jobs import Jobs
 from svc_gateway.models import Models
 from svc_gateway.projection import Projector, Queries
 from svc_gateway.projection.schema import engine_at
+from svc_gateway.rescoring import Rescoring
+from svc_gateway.reward_updates import RewardUpdates
 from svc_gateway.rewards import Rewards
 from svc_gateway.rpc import GrpcServer, UseCases, servicers
 from svc_gateway.store import Store
@@ -86,6 +88,8 @@ class Gateway:
             files=files,
             rewards=rewards,
             jobs=jobs,
+            reward_updates=RewardUpdates(store=store, jobs=jobs, projector=projector),
+            rescoring=Rescoring(jobs=jobs, rewards=rewards, queries=queries),
             events=Events(bus, project=settings.project),
             models=models,
             adapters=Adapters(models, bus.blobs),

@@ -59,9 +59,26 @@ def watched(sequence: int, message: object) -> jobs_service_pb2.WatchJobResponse
             response.policy_published.CopyFrom(message)
         case events_pb2.EvaluationCompleted():
             response.evaluation_completed.CopyFrom(message)
+        case events_pb2.RewardsUpdated():
+            response.rewards_updated.CopyFrom(message)
         case _:
             raise TypeError(f"{type(message).__name__} is not an event of a job")
     return response
+
+
+def first_reward_set(spec: job_pb2.JobSpec) -> job_pb2.RewardSet:
+    """The rewards that a job was created with."""
+    return job_pb2.RewardSet(number=1, rewards=spec.rewards, from_step=1, reason="created")
+
+
+def pack_reward_sets(job: job_pb2.DesiredJob) -> bytes:
+    """Sets of rewards as one value of the read model; nothing while there was no update."""
+    return job_pb2.DesiredJob(reward_sets=job.reward_sets).SerializeToString()
+
+
+def unpack_reward_sets(data: bytes, spec: bytes) -> list[job_pb2.RewardSet]:
+    found = list(job_pb2.DesiredJob.FromString(data).reward_sets)
+    return found or [first_reward_set(job_pb2.JobSpec.FromString(spec))]
 
 
 def pack_scores(scores: Iterable[events_pb2.Score]) -> bytes:

@@ -80,6 +80,16 @@ class Jobs:
         if spec.evaluation_file:
             await self._files.get(spec.evaluation_file, field="evaluation_file")
         _check_labels(spec, training)
+        return await self.check_rewards(spec)
+
+    async def check_rewards(self, message: job_pb2.JobSpec) -> job_pb2.JobSpec:
+        """The spec with every reward's revision spelled out, each tried on the job's rows.
+
+        Raises:
+            UserError: the rewards break a rule of jobs, or one fails on every row.
+            NotFoundError: there is no such reward.
+        """
+        spec = JobSpec.from_proto(message).to_proto()
         sources = []
         for index, reference in enumerate(spec.rewards):
             reward = await self._rewards.get(
@@ -89,6 +99,7 @@ class Jobs:
             reference.group = RewardDefinition.from_proto(reward.definition).group
             sources.append(reward)
         if sources:
+            training = await self._files.get(spec.training_file, field="training_file")
             dataset = await self._files.dataset(training)
             await asyncio.gather(
                 *(

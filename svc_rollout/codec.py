@@ -73,12 +73,17 @@ def group(
     request: events_pb2.RolloutRequested, completions: list[events_pb2.RolloutCompleted]
 ) -> events_pb2.GroupCompleted:
     """A whole group, in the order of its completions' indices."""
+    ordered: list[events_pb2.RolloutCompleted] = sorted(completions, key=_index)
     return events_pb2.GroupCompleted(
         project=request.project,
         job_id=request.job_id,
         group_id=request.group_id,
-        completions=sorted(completions, key=lambda each: each.index),
+        completions=ordered,
     )
+
+
+def _index(completion: events_pb2.RolloutCompleted) -> int:
+    return completion.index
 
 
 def cancelled(

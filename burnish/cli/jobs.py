@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli import output, progress
+from burnish.cli import job_rewards, output, progress
 from burnish.cli.connect import connect
 from burnish.errors import BurnishError
 from burnish.sdk import Client, Completion, Job, StepCompleted, WatchedEvent
@@ -134,6 +134,10 @@ def cancel(job_id: JobId, *, json: output.Json = False) -> None:
         output.say(f"{job.id} is being cancelled.")
 
 
+app.command("update-rewards")(job_rewards.update)
+app.command("rescore")(job_rewards.rescore)
+
+
 def _follow(client: Client, job_id: str, *, as_json: bool) -> None:
     job = client.jobs.get(job_id)
     if as_json:
@@ -166,6 +170,7 @@ def _show(job: Job, *, as_json: bool) -> None:
             "stage": job.stage,
             "step": f"{job.step}/{job.total_steps}",
             "message": job.message,
+            "rewards": f"set {job.reward_set} of {len(job.reward_sets)}",
             "adapter": None if job.adapter is None else job.adapter.name,
             "created": job.created_at,
             "finished": job.finished_at,

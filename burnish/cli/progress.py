@@ -20,6 +20,7 @@ from burnish.sdk import (
     Job,
     JobEvent,
     JobUpdated,
+    RewardsUpdated,
     ServiceStatus,
     StepCompleted,
 )
@@ -97,6 +98,10 @@ def sentence(event: JobEvent) -> str:
     if isinstance(event, EvaluationCompleted):
         scores = ", ".join(f"{name} {value:.2f}" for name, value in event.score_means.items())
         return f"held-out, {event.label}: reward {event.reward_mean:.2f} ({scores})"
+    if isinstance(event, RewardsUpdated):
+        names = ", ".join(f"{ref.name} {ref.weight:g}" for ref in event.after.rewards)
+        why = f": {event.reason}" if event.reason else ""
+        return f"reward set {event.after.number} ({names}) from step {event.step} on{why}"
     return f"{event.adapter.name} is published and can be used"
 
 

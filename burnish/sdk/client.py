@@ -8,6 +8,7 @@ from typing import Self
 from burnish.errors import UserError
 from burnish.reward_spec import Reward
 from burnish.sdk import codec
+from burnish.sdk.job_rewards import JobRewards
 from burnish.sdk.resources import Adapters, Files, Jobs, Models, Rewards, read_source
 from burnish.sdk.transport import DEFAULT_ADDRESS, Transport
 from burnish.sdk.types import Job, ServiceStatus
@@ -32,6 +33,7 @@ class Client:
         self.files = Files(self._transport)
         self.rewards = Rewards(self._transport)
         self.jobs = Jobs(self._transport)
+        self.job_rewards = JobRewards(self._transport)
         self.adapters = Adapters(self._transport)
         self.models = Models(self._transport)
 
@@ -44,7 +46,7 @@ class Client:
         changes = {
             "training_file": self._upload("training_file", spec.training_file, folder),
             "evaluation_file": self._upload("evaluation_file", spec.evaluation_file, folder),
-            "rewards": tuple(self._create(reward, folder) for reward in spec.rewards),
+            "rewards": tuple(self.upload_reward(reward, folder) for reward in spec.rewards),
         }
         return spec.model_copy(update=changes)
 
@@ -103,7 +105,8 @@ class Client:
             return value
         raise UserError(f"there is no file {path}", field=field)
 
-    def _create(self, reward: Reward, folder: Path) -> Reward:
+    def upload_reward(self, reward: Reward, folder: Path) -> Reward:
+        """The reward by revision: created first when it is still a definition."""
         if reward.uploaded:
             return reward
         source = None if reward.file is None else read_source(folder / reward.file)

@@ -165,6 +165,14 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True)
+class RescoredCompletion:
+    """A stored completion, and what another reward says of it."""
+
+    completion: Completion
+    verdict: RewardVerdict
+
+
+@dataclass(frozen=True, slots=True)
 class JobUpdated:
     """A job changed its state, stage or message."""
 

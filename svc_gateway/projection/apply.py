@@ -24,6 +24,9 @@ async def apply(connection: AsyncConnection, sequence: int, message: Message) ->
             await _policy_published(connection, message)
         case events_pb2.EvaluationCompleted():
             await _evaluation_completed(connection, message)
+        case events_pb2.RewardsUpdated():
+            values = {"project": message.project, "reward_set": message.after.number}
+            await _upsert(connection, schema.jobs, {"id": message.job_id}, values)
         case events_pb2.RewardScored():
             await _reward_scored(connection, sequence, message)
         case _:
@@ -42,6 +45,7 @@ async def apply_desired(connection: AsyncConnection, job: job_pb2.DesiredJob) ->
             "spec": job.spec.SerializeToString(),
             "cancelled": job.cancelled,
             "created_at": codec.seconds(job.created_at),
+            "reward_sets": codec.pack_reward_sets(job),
         },
     )
 
@@ -145,6 +149,7 @@ async def _reward_scored(
             "step": one.context.step,
             "purpose": one.purpose,
             "tokens": len(one.completion_token_ids),
+            "row": one.row.SerializeToString(),
         },
     )
 

@@ -47,10 +47,21 @@ class Queries:
             f"{last['created_at']!r}/{last['id']}" if last is not None else "",
         )
 
-    async def completions(self, job_id: str, *, size: int, token: str) -> Page[ScoredCompletion]:
-        """Newest first; a token is the sequence of the last one sent."""
+    async def completions(
+        self, job_id: str, *, size: int, token: str, steps: tuple[int, int] = (0, 0)
+    ) -> Page[ScoredCompletion]:
+        """Newest first; a token is the sequence of the last one sent.
+
+        `steps`, first and last, leaves out completions sampled for others; 0 is an open end.
+        """
         table = schema.completions
         query = select(table).where(table.c.job_id == job_id)
+        first, last = steps
+        # A completion's context holds the steps that were done before: it is sampled for the next.
+        if first:
+            query = query.where(table.c.step >= first - 1)
+        if last:
+            query = query.where(table.c.step <= last - 1)
         if token:
             query = query.where(table.c.sequence < int(_number(token)))
         query = query.order_by(table.c.sequence.desc()).limit(size_of(size) + 1)
@@ -86,6 +97,8 @@ def _job(row: RowMapping) -> Job:
         created_at=codec.timestamp(row["created_at"]),
         finished_at=codec.timestamp(row["finished_at"]),
         metrics=row["metrics"],
+        reward_sets=codec.unpack_reward_sets(row["reward_sets"], row["spec"]),
+        reward_set=row["reward_set"],
     )
     if row["adapter"] is not None:
         job.adapter.CopyFrom(common_pb2.AdapterRef.FromString(row["adapter"]))
@@ -107,6 +120,7 @@ def _completion(row: RowMapping) -> ScoredCompletion:
         step=row["step"],
         purpose=row["purpose"],
         tokens=row["tokens"],
+        row=common_pb2.PromptRow.FromString(row["row"]),
     )
 
 

@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-VERSION = 1
+VERSION = 2
 """Another version in the file means: drop everything and project again."""
 
 metadata = MetaData()
@@ -50,6 +50,10 @@ jobs = Table(
     Column("finished_at", Float),
     Column("metrics", JSON, nullable=False, default=dict),
     Column("adapter", LargeBinary),
+    # A `DesiredJob` that holds nothing but its sets of rewards.
+    Column("reward_sets", LargeBinary, nullable=False, default=b""),
+    # Number of the set in force (from events).
+    Column("reward_set", Integer, nullable=False, default=1),
 )
 
 steps = Table(
@@ -99,6 +103,7 @@ completions = Table(
     Column("step", Integer, nullable=False),
     Column("purpose", Integer, nullable=False),
     Column("tokens", Integer, nullable=False),
+    Column("row", LargeBinary, nullable=False),
     Index("completions_by_job", "job_id", "sequence"),
 )
 

@@ -24,6 +24,8 @@ from svc_gateway.files import Files
 from svc_gateway.jobs import Jobs
 from svc_gateway.models import Models
 from svc_gateway.projection import Queries
+from svc_gateway.rescoring import Rescoring
+from svc_gateway.reward_updates import RewardUpdates
 from svc_gateway.rewards import Rewards
 
 Context = Any
@@ -37,6 +39,8 @@ class UseCases:
     files: Files
     rewards: Rewards
     jobs: Jobs
+    reward_updates: RewardUpdates
+    rescoring: Rescoring
     events: Events
     models: Models
     adapters: Adapters
@@ -139,9 +143,13 @@ class RewardsServicer(rewards_service_pb2_grpc.RewardsServiceServicer):
 
 
 class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
-    def __init__(self, jobs: Jobs, events: Events) -> None:
+    def __init__(
+        self, jobs: Jobs, events: Events, updates: RewardUpdates, rescoring: Rescoring
+    ) -> None:
         self._jobs = jobs
         self._events = events
+        self._updates = updates
+        self._rescoring = rescoring
 
     async def CreateJob(  # noqa: N802
         self, request: jobs_service_pb2.CreateJobRequest, _: Context
@@ -180,6 +188,21 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         )
         return jobs_service_pb2.ListCompletionsResponse(
             completions=page.items, next_page_token=page.next_token
+        )
+
+    async def UpdateJobRewards(  # noqa: N802
+        self, request: jobs_service_pb2.UpdateJobRewardsRequest, _: Context
+    ) -> jobs_service_pb2.UpdateJobRewardsResponse:
+        added = await self._updates.update(request)
+        return jobs_service_pb2.UpdateJobRewardsResponse(
+            job=await self._jobs.get(request.id), reward_set=added
+        )
+
+    async def RescoreCompletions(  # noqa: N802
+        self, request: jobs_service_pb2.RescoreCompletionsRequest, _: Context
+    ) -> jobs_service_pb2.RescoreCompletionsResponse:
+        return jobs_service_pb2.RescoreCompletionsResponse(
+            completions=await self._rescoring.rescore(request)
         )
 
 
@@ -252,7 +275,9 @@ def servicers(use: UseCases) -> dict[str, object]:
     return {
         "burnish.v1.FilesService": FilesServicer(use.files),
         "burnish.v1.RewardsService": RewardsServicer(use.rewards, use.files),
-        "burnish.v1.JobsService": JobsServicer(use.jobs, use.events),
+        "burnish.v1.JobsService": JobsServicer(
+            use.jobs, use.events, use.reward_updates, use.rescoring
+        ),
         "burnish.v1.ModelsService": ModelsServicer(use.models, use.queries),
         "burnish.v1.AdaptersService": AdaptersServicer(use.adapters),
         "burnish.v1.ChatService": ChatServicer(use.chat),
