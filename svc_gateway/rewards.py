@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from burnish.bus import Bus, topology
 from burnish.datasets import DatasetRow
 from burnish.errors import NotFoundError, RetryableError, UnavailableError, UserError
+from burnish.reward_lint import lint
 from burnish.reward_spec import RewardDefinition
 from burnish.rewards import check_name
 from burnish.v1 import infer_pb2, rewards_service_pb2
@@ -36,6 +37,7 @@ class Rewards:
             revision=definition.revision,
             project=self._project,
             definition=definition.to_proto(),
+            warnings=_warnings(definition),
         )
         reward.created_at.GetCurrentTime()
         await self._store.rewards.put(f"{name}.{reward.revision}", reward)
@@ -130,6 +132,15 @@ class Rewards:
         if len(verdicts) != len(completions):
             raise RetryableError("the reward service ended before all completions were scored")
         return verdicts
+
+
+def _warnings(definition: RewardDefinition) -> list[rewards_service_pb2.RewardWarning]:
+    if definition.source is None:
+        return []
+    return [
+        rewards_service_pb2.RewardWarning(**remark._asdict())
+        for remark in lint(definition.source, definition.packages)
+    ]
 
 
 def _check(reply: infer_pb2.TryRewardResponse, definition: RewardDefinition) -> None:

@@ -12,6 +12,7 @@ from burnish import datasets
 from burnish.cli import definitions, output
 from burnish.cli.connect import connect
 from burnish.errors import UserError
+from burnish.reward_lint import lint
 from burnish.sdk import RewardDefinition, RewardVerdict
 from burnish.sdk.resources import read_source
 
@@ -89,6 +90,24 @@ def get(
         typer.echo(reward.definition.source)
     else:
         output.print_json(reward.definition.model_dump(mode="json", exclude_defaults=True))
+
+
+@app.command("lint")
+def lint_file(
+    path: Annotated[Path, typer.Argument(help="Python file that defines `reward`.")],
+    *,
+    package: definitions.Packages = None,
+    json: output.Json = False,
+) -> None:
+    """Remark on a reward's source, without running it; exits 1 if there is a remark."""
+    remarks = lint(read_source(path), package or ())
+    if json:
+        output.print_json([remark._asdict() for remark in remarks])
+    else:
+        for remark in remarks:
+            output.say(f"{path}:{remark.line}: {remark.rule}: {remark.message}")
+    if remarks:
+        raise typer.Exit(1)
 
 
 @app.command("test")
