@@ -41,7 +41,7 @@ class Order:
     cases: Path
     out: Path
     definition: RewardDefinition | None
-    limits: RewardLimits = RewardLimits()
+    limits: RewardLimits
 
     @classmethod
     def parse(cls, text: str) -> Self:
