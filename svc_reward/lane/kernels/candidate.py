@@ -17,7 +17,7 @@ import torch
 
 from . import faults, hooks, packing, protocol
 from .protocol import Kind, Message
-from .reports import MAX_STATE, Behaviour, Layout, Report, pack_state
+from .reports import MAX_STATE, Behaviour, Failure, Layout, Report, pack_state
 
 FILENAME = "candidate.py"
 ENTRY = "ModelNew"
@@ -93,7 +93,8 @@ class Session:
         except protocol.ProtocolError:
             raise
         except BaseException as error:  # noqa: BLE001 - SystemExit and the like are the candidate's
-            kind, body = Kind.FAILED, faults.failure(error, FILENAME).pack()
+            failure = faults.failure(error, FILENAME)
+            kind, body = Kind.FAILED, _fitting(failure._replace(launches=self._watch.launches))
         protocol.send(self._link, kind, body)
 
     def _load(self) -> tuple[Kind, bytes]:
@@ -152,10 +153,7 @@ class Session:
         outputs = packing.leaves(result)
         report = self._report(outputs, inputs, sent)
         _write(target, [tensor for _, tensor in outputs])
-        body = report.pack()
-        if len(body) > protocol.MAX_BODY:
-            body = report._replace(launches=()).pack()
-        return Kind.DONE, body
+        return Kind.DONE, _fitting(report)
 
     def _place(
         self, slot: int, sent: list[torch.Tensor], strides: list[list[int]]
@@ -216,6 +214,12 @@ def _state(model: Any) -> list[Layout]:
         return []
     layouts = [packing.layout_of(name, value) for name, value in model.state_dict().items()]
     return layouts if len(layouts) <= MAX_STATE else []
+
+
+def _fitting(report: Report | Failure) -> bytes:
+    """Without launches, of which only very odd ones take much room, where it would be too long."""
+    body = report.pack()
+    return body if len(body) <= protocol.MAX_BODY else report._replace(launches=()).pack()
 
 
 def _read(descriptor: int, size: int) -> torch.Tensor:

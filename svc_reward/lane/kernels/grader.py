@@ -164,6 +164,7 @@ class _Evaluation:
 
     def _raised(self, trial: Trial, raised: Raised) -> Outcome:
         """A call that raised; where a limit was met, the end of the conversation."""
+        self._launches += raised.failure.launches
         status = endings.of_failure(raised.failure)
         if status is not Status.OK:
             raise Lost(Ending(status, raised.failure.text))

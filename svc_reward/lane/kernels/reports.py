@@ -107,26 +107,6 @@ class Layout(NamedTuple):
         return cls(name, dtype, tuple(reader.number() for _ in range(reader.number(MAX_RANK))))
 
 
-class Failure(NamedTuple):
-    """The candidate raised."""
-
-    reason: Reason
-    text: str
-
-    def pack(self) -> bytes:
-        writer = Writer()
-        writer.number(self.reason)
-        writer.text(self.text, MAX_TEXT)
-        return writer.done()
-
-    @classmethod
-    def unpack(cls, body: bytes) -> Self:
-        reader = Reader(body)
-        found = cls(Reason(reader.number(max(Reason))), reader.text(MAX_TEXT))
-        reader.finish()
-        return found
-
-
 def pack_state(layouts: list[Layout]) -> bytes:
     writer = Writer()
     writer.number(len(layouts))
@@ -193,6 +173,45 @@ class Launch(NamedTuple):
         )
 
 
+def write_launches(writer: Writer, launches: tuple[Launch, ...]) -> None:
+    writer.number(len(launches))
+    for launch in launches:
+        launch.write(writer)
+
+
+def read_launches(reader: Reader) -> tuple[Launch, ...]:
+    return tuple(Launch.read(reader) for _ in range(reader.number(MAX_LAUNCHES)))
+
+
+class Failure(NamedTuple):
+    """The candidate raised.
+
+    Attributes:
+        reason: which limit that says was met, if any.
+        text: for people.
+        launches: that began in the call, not seen in earlier ones.
+    """
+
+    reason: Reason
+    text: str
+    launches: tuple[Launch, ...] = ()
+
+    def pack(self) -> bytes:
+        writer = Writer()
+        writer.number(self.reason)
+        writer.text(self.text, MAX_TEXT)
+        write_launches(writer, self.launches)
+        return writer.done()
+
+    @classmethod
+    def unpack(cls, body: bytes) -> Self:
+        reader = Reader(body)
+        reason, text = Reason(reader.number(max(Reason))), reader.text(MAX_TEXT)
+        found = cls(reason, text, read_launches(reader))
+        reader.finish()
+        return found
+
+
 class Cost(NamedTuple):
     """What kernels did in one call, counted by the interpreter; zeros on a GPU.
 
@@ -252,9 +271,7 @@ class Report(NamedTuple):
             writer.text(op.name)
             writer.number(op.largest)
             writer.number(op.total)
-        writer.number(len(self.launches))
-        for launch in self.launches:
-            launch.write(writer)
+        write_launches(writer, self.launches)
         return writer.done()
 
     @classmethod
@@ -267,7 +284,7 @@ class Report(NamedTuple):
             Op(reader.text(), reader.number(), reader.number())
             for _ in range(reader.number(MAX_OPS))
         )
-        launches = tuple(Launch.read(reader) for _ in range(reader.number(MAX_LAUNCHES)))
+        launches = read_launches(reader)
         reader.finish()
         return cls(outputs, behaviour, cost, ops, launches)
 

@@ -73,9 +73,9 @@ def literal(value: Any) -> str:
         text = "=" + repr(value)
         return text if len(text) < MAX_NAME else "?"
     if isinstance(value, tl.dtype):
-        return "d" + value.name
+        return f"d{value.name}"
     if callable(value) and hasattr(value, "fn"):
-        return "f" + value.fn.__name__
+        return f"f{value.fn.__name__}"
     return "?"
 
 
