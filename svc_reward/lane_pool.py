@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from burnish.logs import get_logger
-from svc_reward import gpu_leases, outcome
+from svc_reward import canary, gpu_leases, outcome
 from svc_reward.backend import Backend, SandboxError
 from svc_reward.config import RewardSettings
 from svc_reward.contract import LaneClass
@@ -27,9 +27,9 @@ CLOSING = "the reward service is shutting down"
 class LanePool:
     """Gives each evaluation a lane of its class, and replaces lanes that are not as they were.
 
-    At most `reward_lanes` evaluations run at a time, beside one on each GPU for kernels. Idle lanes of other classes are kept, up to
-    as many again, so that a job whose rewards need different modules does not restart lanes all
-    the time.
+    At most `reward_lanes` evaluations run at a time, beside one on each GPU for kernels. Idle lanes
+    of other classes are kept, up to as many again, so that a job whose rewards need different
+    modules does not restart lanes all the time.
     """
 
     def __init__(self, backend: Backend, settings: RewardSettings) -> None:
@@ -132,13 +132,24 @@ class LanePool:
     async def _launch(self, lane_class: LaneClass) -> WarmLane:
         self._starting += 1
         try:
-            lane = await self._in_thread(WarmLane.start, self._backend, lane_class)
+            lane = await self._in_thread(self._start, lane_class)
         finally:
             self._starting -= 1
         self._lanes.add(lane)
         if self._closed:
             await self._discard(lane)
             raise SandboxError(CLOSING)
+        return lane
+
+    def _start(self, lane_class: LaneClass) -> WarmLane:
+        lane = WarmLane.start(self._backend, lane_class)
+        if lane_class.gpu:
+            limits = self._settings.limits(packages=True, kernels=True)
+            try:
+                canary.check(lane, limits, gpu=True)
+            except SandboxError:
+                lane.close()
+                raise
         return lane
 
     async def _discard(self, lane: WarmLane) -> None:

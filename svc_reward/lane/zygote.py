@@ -257,7 +257,8 @@ def _warm(settings: LaneSettings) -> None:
     if settings.kernels:
         from .kernels import candidate, grader  # noqa: F401, PLC0415 - children need not import it
 
-        candidate.warm()
+        if not settings.gpu:  # a launch would make a context here, which no child could then use
+            candidate.warm()
     elif {"torch", "triton"} <= sys.modules.keys():
         runner.judge(warmup.job(warmup.TRITON))
     runner.shorten(ValueError("warm"))
