@@ -166,10 +166,13 @@ class RewardService:
         try:
             definition = RewardDefinition.from_proto(request.definition)
             outcomes = await self._tried(definition, request)
-        except (UserError, RetryableError) as error:
+        except UserError as error:
             yield infer_pb2.TryRewardResponse(
                 error=error.message, field=error.field, hint=error.hint
             )
+            return
+        except RetryableError as error:
+            yield infer_pb2.TryRewardResponse(error=error.message, retryable=True)
             return
         if outcomes and all(outcome.infrastructure for outcome in outcomes):
             yield infer_pb2.TryRewardResponse(error=outcomes[0].message, retryable=True)

@@ -66,6 +66,7 @@ class DockerBackend:
         self._alive = _hold_owner_lock(self._owner)
         try:
             _check(info)
+            _check_runtime(info, settings.lane_runtime)
             self._remove_orphans()
             self._image = settings.lane_image or self._build()
             self._digest = self._image_id()
@@ -311,6 +312,15 @@ def _check(info: Mapping[str, Any]) -> None:
     options = " ".join(info.get("SecurityOptions") or ())
     if "seccomp" not in options:
         raise SandboxError("this Docker Engine has no seccomp: use one that has")
+
+
+def _check_runtime(info: Mapping[str, Any], name: str) -> None:
+    known = sorted(info.get("Runtimes") or ())
+    if name and name not in known:
+        raise SandboxError(
+            f"this Docker Engine has no runtime {name!r} (it has {', '.join(known)}): add it to the "
+            "engine's daemon.json, or change BURNISH_LANE_RUNTIME"
+        )
 
 
 def _remove(container: "Container") -> None:
