@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 from burnish.errors import BurnishError
 from burnish.spec import JobSpec
 from svc_gateway.rpc.servicers import UseCases
-from svc_gateway.web import events, files, openai, transcode
+from svc_gateway.web import events, files, graders, openai, transcode
 from svc_gateway.web.errors import on_error, on_http_error
 from svc_gateway.web.origin import SameOrigin
 
@@ -42,6 +42,7 @@ def create_app(use: UseCases, servicers: dict[str, object], ready: Callable[[], 
         routes=[
             *files.routes(use.files),
             *openai.routes(use.models, use.adapters, use.chat, use.queries),
+            *graders.routes(use.rewards),
             *events.routes(use.jobs, use.events),
             *transcode.routes(servicers),
             *_probes(ready),

@@ -13,6 +13,7 @@ import openai
 import pytest
 from gateway_world import BASE, ROWS, SOURCE, World, eventually, running, settings, world
 
+from burnish.bus import topology
 from burnish.supervisor import nats
 from burnish.supervisor.ports import free_port
 from burnish.v1 import infer_pb2, job_pb2, jobs_service_pb2
@@ -163,6 +164,43 @@ async def test_events_replay_and_resume_where_a_browser_left(
     assert json.loads(rest[0][2])["stepCompleted"]["step"] == "3"
     assert (await events(http, job_id, after=rest[1][0]))[0][1] == "end"
     assert (await http.get("/events/job-x")).status_code == 404
+
+
+async def test_graders_with_the_openai_client(there: World, client: openai.AsyncOpenAI) -> None:
+    good = infer_pb2.RewardVerdict(status="ok", score=0.5, parts={"a": 0.5}, seconds=0.1)
+    bad = infer_pb2.RewardVerdict(status="error", message="KeyError: 'x'")
+    verdicts = [good]
+
+    async def answer(
+        _: infer_pb2.TryRewardRequest,
+    ) -> AsyncIterator[infer_pb2.TryRewardResponse]:
+        yield infer_pb2.TryRewardResponse(verdicts=verdicts)
+
+    there.bus.respond(topology.REWARD_TRY, infer_pb2.TryRewardRequest, answer, queue="reward")
+    await there.bus.start()
+    check: Any = {
+        "type": "string_check",
+        "name": "exact",
+        "operation": "eq",
+        "input": "{{ sample.output_text }}",
+        "reference": "{{ item.answer }}",
+    }
+    graders = client.fine_tuning.alpha.graders
+    validated = (await graders.validate(grader=check)).grader
+    assert validated is not None
+    assert validated.name == "exact"
+    with pytest.raises(openai.BadRequestError, match="must be 'eq'") as caught:
+        await graders.validate(grader={**check, "operation": "is"})
+    assert caught.value.param == "grader.operation"
+    run = await graders.run(grader=check, model_sample="4", item={"answer": 4})
+    assert (run.reward, run.sub_rewards, run.metadata.name) == (0.5, {"a": 0.5}, "exact")
+    assert not run.metadata.errors.other_error
+    verdicts[:] = [bad]
+    source = "def grade(sample, item): return item['x']"
+    python: Any = {"type": "python", "name": "p", "source": source}
+    errors = (await graders.run(grader=python, model_sample="4")).metadata.errors
+    assert errors.python_grader_runtime_error
+    assert errors.python_grader_runtime_error_details == "KeyError: 'x'"
 
 
 async def events(
