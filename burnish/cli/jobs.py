@@ -9,7 +9,7 @@ import typer
 from burnish.cli import job_rewards, output, progress
 from burnish.cli.connect import connect
 from burnish.errors import BurnishError
-from burnish.sdk import Client, Completion, Job, StepCompleted, WatchedEvent
+from burnish.sdk import Client, Completion, Job, Score, StepCompleted, WatchedEvent
 from burnish.spec import JobSpec
 
 app = typer.Typer(help="Fine-tuning jobs.", no_args_is_help=True)
@@ -180,7 +180,18 @@ def _show(job: Job, *, as_json: bool) -> None:
 
 
 def _scores(completion: Completion) -> Sequence[str]:
-    return [
-        f"{score.name}={score.status if score.value is None else output.cell(score.value)}"
-        for score in completion.scores
-    ]
+    return [_score(score) for score in completion.scores]
+
+
+def _score(score: Score) -> str:
+    """Value or status, then parts, hacks, and what it came from."""
+    value = score.status if score.value is None else output.cell(score.value)
+    parts = ", ".join(f"{name} {part:g}" for name, part in sorted(score.parts.items()))
+    flags = ", ".join(score.flags)
+    origin = f"{score.revision[:8]} {score.isolation} {score.cpu_ms:.0f} ms"
+    return (
+        f"{score.name}={value}"
+        + (f" ({parts})" if parts else "")
+        + (f" !{flags}" if flags else "")
+        + f" [{origin}]"
+    )

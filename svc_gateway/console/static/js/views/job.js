@@ -3,6 +3,7 @@ import { follow, rpc } from "../api.js";
 import { chart } from "../charts.js";
 import { badge, differing, h, isOver, number, plural, score, showError, stateOf, statusName, toast } from "../dom.js";
 import { table as heldOutTable } from "./heldout.js";
+import { Rewards } from "./job-rewards.js";
 
 const COMPLETIONS_SHOWN = 20;
 const HELD_OUT_SHOWN = 8;
@@ -30,6 +31,7 @@ class Page {
       job_updated: ({ jobUpdated }) => this.onUpdate(jobUpdated),
       step_completed: ({ stepCompleted }) => this.onStep(stepCompleted),
       policy_published: ({ policyPublished }) => this.onPolicy(policyPublished),
+      rewards_updated: () => this.rewards.refresh(),
       evaluation_completed: ({ evaluationCompleted }) => this.onEvaluation(evaluationCompleted),
     }, (connected) => { this.live.hidden = connected || isOver(this.job); });
   }
@@ -54,6 +56,7 @@ class Page {
     };
     this.heldOut = h("div", { id: "held-out" });
     this.completions = h("div", { id: "completions" });
+    this.rewards = new Rewards(job);
     const pick = (name, label, options) => h("select", { "aria-label": label, id: `completions-${name}`, onchange: (event) => { this.filter[name] = event.target.value; this.refreshCompletions(); } },
       options.map(([value, text]) => h("option", { value }, text)));
     root.append(
@@ -64,6 +67,7 @@ class Page {
         h("div", { class: "actions" }, this.chat, this.download, this.again, this.cancel)),
       this.problem, this.progress, this.tiles,
       h("div", { class: "charts" }, Object.values(this.charts).map((one) => one.element)),
+      this.rewards.element,
       h("section", { class: "card", "aria-label": "Held-out rows" }, h("header", {}, h("h2", {}, "Held-out rows"), h("span", { class: "muted" }, "never trained on")), this.heldOut),
       h("section", { class: "card", "aria-label": "Completions" },
         h("header", {}, h("h2", {}, "Completions"),
@@ -240,7 +244,14 @@ function completionsTable(completions) {
       h("td", { class: "scores" }, h("div", { class: "chips" }, scores(one))))))));
 }
 
+// Named parts, hacks that were found, and what the score came from.
+function provenance(one) {
+  const parts = Object.entries(one.parts ?? {}).map(([name, value]) => `${name} ${number(value)}`).join(", ");
+  const origin = `revision ${(one.revision ?? "").slice(0, 8)}, ${one.isolation}, ${number(one.cpuMs ?? 0, 0)} ms CPU, seed ${one.seed ?? 0}${one.image ? `, ${one.image.slice(0, 19)}` : ""}`;
+  return [one.message || one.stdout, parts, (one.flags ?? []).join(", "), origin].filter(Boolean).join("\n");
+}
+
 function scores(one) {
-  const parts = (one.scores ?? []).map((part) => score(part.name, part.value, statusName(part.status), part.message || part.stdout));
+  const parts = (one.scores ?? []).map((part) => score(part.name, part.value, statusName(part.status), provenance(part)));
   return parts.length === 1 ? parts : [score("reward", one.reward, one.reward === undefined ? "left out" : "ok"), ...parts];
 }
