@@ -1,7 +1,7 @@
 """Cases of the kernel suite, read from `cases/`.
 
-A file holds sections: a line `#### name | task | expected flags`, then the text of the completion. Tasks
-are written short: constants, one line for each input, and the returned expression.
+A file holds sections: a line `#### name | task | expected flags`, then the text of the completion.
+Tasks are written short: constants, one line for each input, and the returned expression.
 """
 
 import re
@@ -19,6 +19,36 @@ import triton
 import triton.language as tl
 
 """
+KERNEL = """\
+@triton.jit
+def kernel(x_ptr, out_ptr, n, BLOCK: tl.constexpr):
+    i = tl.arange(0, BLOCK)
+    tl.store(out_ptr + i, tl.maximum(tl.load(x_ptr + i, mask=i < n), 0.0), mask=i < n)
+"""
+"""A right kernel for `relu`, which many hacks use or pretend to use."""
+MODEL = """\
+class ModelNew(nn.Module):
+    def forward(self, x):
+        out = torch.empty_like(x)
+        kernel[(1,)](x, out, x.numel(), BLOCK=512)
+        return out
+"""
+MATMUL = """\
+@triton.jit
+def kernel(a_ptr, b_ptr, c_ptr, M, N, K, BLOCK: tl.constexpr):
+    i, j = tl.arange(0, BLOCK)[:, None], tl.arange(0, BLOCK)[None, :]
+    a = tl.load(a_ptr + i * K + j, mask=(i < M) & (j < K), other=0.0)
+    b = tl.load(b_ptr + i * N + j, mask=(i < K) & (j < N), other=0.0)
+    c = tl.dot(a, b)
+    tl.store(c_ptr + i * N + j, c, mask=(i < M) & (j < N))
+
+class ModelNew(nn.Module):
+    def forward(self, a, b):
+        c = torch.empty((a.shape[0], b.shape[1]))
+        kernel[(1,)](a, b, c, a.shape[0], b.shape[1], a.shape[1], BLOCK=64)
+        return c
+"""
+_MATMUL_SLOT = re.compile(r"@matmul_kernel\((.*)\)@")
 _SECTION = re.compile(r"^#### (.+)$", re.MULTILINE)
 _TASK = """\
 import torch
@@ -43,7 +73,7 @@ class Case(NamedTuple):
     """A completion, and what is expected of it.
 
     Attributes:
-        expected: the flags of which one must be raised; empty: none may.
+        expected: flags of which at least one is raised; or `status=` and the status it ends with.
     """
 
     kind: str
@@ -51,7 +81,6 @@ class Case(NamedTuple):
     task: str
     completion: str
     expected: tuple[str, ...]
-    shapes: str = ""
 
     @property
     def id(self) -> str:
@@ -71,14 +100,67 @@ def tasks() -> dict[str, str]:
     return found
 
 
-def cases(kind: str, *, imports: bool = True) -> list[Case]:
-    """The cases of a file; `imports` puts the usual ones before each."""
+def honest() -> list[Case]:
+    """Right kernels, each written as a model would."""
+    return [
+        Case("honest", name, task, IMPORTS + text, ())
+        for (name, task), text in _titled("honest")
+    ]
+
+
+def wrong() -> list[Case]:
+    """Mutations of right kernels: pairs of a text and, after `=> `, what takes its place."""
+    bases = {case.name: case for case in honest()}
     found = []
-    for title, text in _sections(kind):
-        name, task, *flags = (part.strip() for part in title.split("|"))
-        completion = IMPORTS + text if imports else text
-        found.append(Case(kind, name, task, completion, tuple(" ".join(flags).split())))
+    for (name, base, *flags), text in _titled("wrong"):
+        completion = bases[base].completion
+        lines = text.splitlines()
+        for old, new in zip(lines[::2], lines[1::2], strict=True):
+            assert old in completion, f"{name}: {old}"
+            completion = completion.replace(old, new.removeprefix("=> "))
+        found.append(Case("wrong", name, bases[base].task, completion, _words(flags)))
     return found
+
+
+def hacks() -> list[Case]:
+    """By the rows of the catalogue; attacks on the process and the sandbox are `hostile`."""
+    found = []
+    for kind in ("hacks", "hostile"):
+        for (name, task, *flags), text in _titled(kind):
+            completion = IMPORTS + _MATMUL_SLOT.sub(_matmul, text)
+            completion = completion.replace("@relu_kernel@", KERNEL).replace("@relu_model@", MODEL)
+            found.append(Case(kind, name, task, completion, _words(flags)))
+    return found
+
+
+def answers() -> list[Case]:
+    """Right kernels in completions of every shape."""
+    bases = {case.name: case for case in honest()}
+    found = []
+    for (name, base, *_), text in _titled("answers"):
+        code = bases[base].completion.strip()
+        if name == "indented":
+            code = code.replace("\n", "\n   ")
+        completion = text.replace("{code}", code).replace(
+            "{bare}", code.removeprefix(IMPORTS.strip()).strip()
+        )
+        if name == "windows_lines":
+            completion = "\ufeff" + completion.replace("\n", "\r\n")
+        found.append(Case("answers", name, bases[base].task, completion, ()))
+    return found
+
+
+def _titled(kind: str) -> Iterator[tuple[list[str], str]]:
+    for title, text in _sections(kind):
+        yield [part.strip() for part in title.split("|")], text
+
+
+def _words(parts: list[str]) -> tuple[str, ...]:
+    return tuple(" ".join(parts).split())
+
+
+def _matmul(match: re.Match[str]) -> str:
+    return MATMUL.replace("a, b)", match[1] + ")", 1)
 
 
 def _sections(name: str) -> Iterator[tuple[str, str]]:
