@@ -11,7 +11,7 @@ from svc_reward import canary, gpu_leases, outcome
 from svc_reward.backend import Backend, SandboxError
 from svc_reward.config import RewardSettings
 from svc_reward.contract import LaneClass
-from svc_reward.lane.wire import Limits
+from svc_reward.lane.wire import Limits, Status
 from svc_reward.outcome import Outcome
 from svc_reward.warm_lane import WarmLane
 
@@ -95,7 +95,11 @@ class LanePool:
 
     async def _use(self, lane: WarmLane, payload: bytes, limits: Limits) -> Outcome:
         try:
-            return await self._in_thread(lane.evaluate, payload, limits)
+            found = await self._in_thread(lane.evaluate, payload, limits)
+            if lane.lane_class.gpu and _may_be_poisoned(found):
+                # Its successor has to find a known kernel right before it judges another.
+                lane.usable = False
+            return found
         finally:
             self._release(lane)
 
@@ -166,3 +170,8 @@ class LanePool:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _may_be_poisoned(found: Outcome) -> bool:
+    """Whether a GPU may not be as it was before an evaluation."""
+    return found.status is not Status.OK or "CUDA error" in found.message

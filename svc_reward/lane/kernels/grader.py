@@ -84,6 +84,7 @@ class _Evaluation:
         source, shapes = example["task"], example.get("shapes") or ""
         seed = int(job["seed"])
         self._found = found
+        self._start = Start(found.source or "", device=job.get("device", "cpu"))
         self._example = example
         self._options: Mapping[str, Any] = job["options"]
         self._seconds = seconds
@@ -98,7 +99,7 @@ class _Evaluation:
         self._least_bytes = 0
 
     def run(self, workers: Workers) -> Record:
-        candidate = Candidate(workers, Start(self._found.source or ""), self._seconds)
+        candidate = Candidate(workers, self._start, self._seconds)
         try:
             candidate.loaded()
             self._oracle.examine(declared=self._shapes_declared)
