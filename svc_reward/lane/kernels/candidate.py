@@ -4,6 +4,7 @@ Nothing in here judges. Inputs come as sealed memory, after the source has been 
 bytes into memory that the grader made.
 """
 
+import functools
 import json
 import linecache
 import os
@@ -82,7 +83,7 @@ class Session:
         while True:
             message = protocol.receive(self._link, fds=protocol.MAX_FDS)
             try:
-                self._attempt(lambda message=message: self._handle(message))
+                self._attempt(functools.partial(self._handle, message))
             finally:
                 protocol.close(message.fds)
 
@@ -108,11 +109,6 @@ class Session:
             return self._build(order, message.fds)
         if message.kind is Kind.CALL:
             return self._call(order, message.fds)
-        if message.kind is Kind.TIME:
-            from . import timing  # noqa: PLC0415 - only on a GPU
-
-            calls = [(self._models[order["model"]], self._slots[slot]) for slot in order["slots"]]
-            return Kind.TIMED, timing.run(calls, order, message.fds)
         raise protocol.ProtocolError("not for a candidate")
 
     def _build(self, order: dict[str, Any], fds: tuple[int, ...]) -> tuple[Kind, bytes]:

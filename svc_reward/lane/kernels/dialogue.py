@@ -3,8 +3,8 @@
 import json
 import os
 import time
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
@@ -16,6 +16,8 @@ from .candidate import Start
 from .endings import Ending, of_process
 from .protocol import Kind, Message
 from .reports import Failure, Layout, Report, unpack_state
+
+Parsed = TypeVar("Parsed")
 
 GRACE = 1.0
 """Seconds in which a worker that is finished has to be gone."""
@@ -148,7 +150,7 @@ class Candidate:
         except protocol.ProtocolError as error:
             raise self._lost(error) from None
 
-    def _parsed(self, parse: Any, body: bytes) -> Any:
+    def _parsed(self, parse: Callable[[bytes], Parsed], body: bytes) -> Parsed:
         try:
             return parse(body)
         except protocol.ProtocolError as error:

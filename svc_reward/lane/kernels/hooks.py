@@ -5,6 +5,7 @@ whether an answer is right is found elsewhere, from bytes.
 """
 
 import contextlib
+import functools
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -25,19 +26,19 @@ MOVES = frozenset(
     zero copy copy_ clone _to_copy to contiguous lift_fresh lift_fresh_copy resize_ set_ detach detach_
     alias cat stack constant_pad_nd _unsafe_view _reshape_alias _reshape_copy view_copy repeat
     is_same_size sym_size sym_stride sym_numel sym_storage_offset is_pinned _pin_memory record_stream
-    """.split()
+    """.split()  # noqa: SIM905 - a list of 60 literals is no better
 )
 """Operations that allocate, move or cast, but do not compute. Views are known by themselves."""
 ALLOCATIONS = frozenset(
-    "empty empty_like empty_strided empty_permuted new_empty new_empty_strided".split()
+    {"empty", "empty_like", "empty_strided", "empty_permuted", "new_empty", "new_empty_strided"}
 )
 
 
-class Trace(TorchDispatchMode):
+class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes operations that compute, and marks memory that operations leave uninitialised."""
 
     def __init__(self, note: Callable[[str, int], None]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._note = note
 
     def __torch_dispatch__(
@@ -143,7 +144,7 @@ class Watch:
         original = kernel.run
 
         def run(function: Any, *args: Any, grid: Any, warmup: bool, **kwargs: Any) -> Any:
-            start = lambda: original(function, *args, grid=grid, warmup=warmup, **kwargs)  # noqa: E731
+            start = functools.partial(original, function, *args, grid=grid, warmup=warmup, **kwargs)
             return start() if warmup else self._launch(start, function, args, kwargs)
 
         kernel.run = run

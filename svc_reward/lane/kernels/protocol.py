@@ -1,7 +1,7 @@
 """What grader and workers say to each other: one message per packet of a SOCK_SEQPACKET link.
 
-grader → candidate   BUILD | CALL | TIME       JSON, and sealed memory by descriptor
-candidate → grader   LOADED | BUILT | DONE | TIMED | FAILED
+grader → candidate   BUILD | CALL              JSON, and sealed memory by descriptor
+candidate → grader   LOADED | BUILT | DONE | FAILED
 grader → compiler    COMPILE                   JSON
 compiler → grader    COMPILED
 
@@ -48,14 +48,12 @@ class Kind(IntEnum):
 
     BUILD = 1
     CALL = 2
-    TIME = 3
-    COMPILE = 4
+    COMPILE = 3
     LOADED = 16
     BUILT = 17
     DONE = 18
-    TIMED = 19
-    FAILED = 20
-    COMPILED = 21
+    FAILED = 19
+    COMPILED = 20
 
 
 class Message(NamedTuple):

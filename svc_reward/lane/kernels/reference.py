@@ -123,11 +123,11 @@ class Reference:
             raise TaskError(f"its Model raised {describe(error, FILENAME)}") from None
 
 
-class _Kinds(TorchDispatchMode):
+class _Kinds(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Collects operations that are neither pointwise nor mere moves."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.others: set[str] = set()
 
     def __torch_dispatch__(

@@ -287,14 +287,3 @@ class Report(NamedTuple):
         launches = read_launches(reader)
         reader.finish()
         return cls(outputs, behaviour, cost, ops, launches)
-
-
-def pack_times(seconds: list[float]) -> bytes:
-    return struct.pack(f">{len(seconds)}d", *seconds)
-
-
-def unpack_times(body: bytes, count: int) -> tuple[float, ...]:
-    """Exactly `count` durations in seconds."""
-    if len(body) != 8 * count:
-        raise ProtocolError("not as many durations as runs")
-    return struct.unpack(f">{count}d", body)

@@ -21,7 +21,7 @@ UNSEEN = frozenset({"tolist", "numpy", "__array__", "apply_", "map_", "map2_"})
 """Methods that read a tensor's values without an operation that a dispatch mode sees."""
 
 _MOVES = {torch.Tensor.cuda, torch.Tensor.cpu}
-_DEVICE = torch.Tensor.device.__get__  # type: ignore[attr-defined]
+_DEVICE = torch.Tensor.device.__get__
 _IS_CUDA = torch.Tensor.is_cuda.__get__  # type: ignore[attr-defined]
 
 

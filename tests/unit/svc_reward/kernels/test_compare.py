@@ -24,7 +24,7 @@ def finding(output: torch.Tensor, native: torch.Tensor, *, accumulates: bool = F
     ],
 )
 def test_tolerance_of_a_dtype(
-    dtype: torch.dtype, accumulates: bool, near: float, far: float
+    dtype: torch.dtype, *, accumulates: bool, near: float, far: float
 ) -> None:
     native = torch.ones(64, dtype=dtype)
     assert finding(native + near, native, accumulates=accumulates)

@@ -14,7 +14,7 @@ class Kernel:
     """As `triton.jit` wraps a function, as far as signatures read it."""
 
     @staticmethod
-    def fn(x_ptr: object, n: object, BLOCK: tl.constexpr, flag: "tl.constexpr" = True) -> None:  # noqa: N803
+    def fn(x_ptr: object, n: object, BLOCK: tl.constexpr, flag: "tl.constexpr" = 1) -> None:  # noqa: N803
         pass
 
     def __call__(self) -> None:
@@ -30,7 +30,7 @@ def test_of_a_launch() -> None:
         ("BLOCK", "constexpr"),
         ("flag", "constexpr"),
     )
-    assert found.constants == ("", "", "=64", "=True")
+    assert found.constants == ("", "", "=64", "=1")
     assert found.options == "{'num_warps': 8}"
     assert found.kernel == "fn"
 

@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -38,7 +39,6 @@ PARSERS: list[Callable[[bytes], object]] = [
     Failure.unpack,
     Compiled.unpack,
     reports.unpack_state,
-    lambda body: reports.unpack_times(body, 3),
 ]
 
 
@@ -75,7 +75,6 @@ def test_reports_come_back() -> None:
     assert Compiled.unpack(compiled.pack()) == compiled
     layouts = (Layout("w", "torch.float32", (3, 3)),)
     assert reports.unpack_state(reports.pack_state(list(layouts))) == layouts
-    assert reports.unpack_times(reports.pack_times([0.5, 1.5]), 2) == (0.5, 1.5)
 
 
 def test_counts_are_bounded_before_anything_is_read() -> None:
@@ -116,14 +115,18 @@ def test_an_oversized_packet_is_refused(pair: tuple[socket.socket, socket.socket
         protocol.send(ours, Kind.DONE, bytes(MAX_BODY + 1))
 
 
+def descriptors() -> int:
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
 def test_descriptors_that_were_not_asked_for(pair: tuple[socket.socket, socket.socket]) -> None:
     ours, theirs = pair
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     packet = HEADER.pack(VERSION, Kind.DONE, 0)
     socket.send_fds(theirs, [packet], [0, 1, 2])
     with pytest.raises(ProtocolError):
         protocol.receive(ours)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert descriptors() == before
 
 
 def test_silence_and_hanging_up_are_told_apart(pair: tuple[socket.socket, socket.socket]) -> None:
@@ -138,9 +141,12 @@ def test_silence_and_hanging_up_are_told_apart(pair: tuple[socket.socket, socket
 
 
 def test_nobody_reads(pair: tuple[socket.socket, socket.socket]) -> None:
-    with pytest.raises(protocol.Late):
-        for _ in range(1000):
+    def flood() -> None:
+        while True:
             protocol.send(pair[0], Kind.CALL, bytes(MAX_BODY), deadline=time.monotonic() + 0.05)
+
+    with pytest.raises(protocol.Late):
+        flood()
 
 
 def test_inputs_cannot_be_changed_and_outputs_not_resized() -> None:
@@ -169,7 +175,7 @@ def test_inputs_cannot_be_changed_and_outputs_not_resized() -> None:
 TENSORS = [
     torch.randn(3, 5),
     torch.arange(7),
-    torch.tensor(True),
+    torch.ones((), dtype=torch.bool),
     torch.randn(0, 4),
     torch.randn(4, 6).t(),
     torch.randn(5).bfloat16(),
