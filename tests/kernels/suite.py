@@ -48,6 +48,7 @@ class ModelNew(nn.Module):
         kernel[(1,)](a, b, c, a.shape[0], b.shape[1], a.shape[1], BLOCK=64)
         return c
 """
+STATUS = "status="
 _MATMUL_SLOT = re.compile(r"@matmul_kernel\((.*)\)@")
 _SECTION = re.compile(r"^#### (.+)$", re.MULTILINE)
 _TASK = """\
@@ -83,6 +84,11 @@ class Case(NamedTuple):
     expected: tuple[str, ...]
 
     @property
+    def status(self) -> str:
+        """How the evaluation has to end; "" where flags are expected, or nothing."""
+        return next((w[len(STATUS) :] for w in self.expected if w.startswith(STATUS)), "")
+
+    @property
     def id(self) -> str:
         return f"{self.kind}/{self.name}"
 
@@ -103,8 +109,7 @@ def tasks() -> dict[str, str]:
 def honest() -> list[Case]:
     """Right kernels, each written as a model would."""
     return [
-        Case("honest", name, task, IMPORTS + text, ())
-        for (name, task), text in _titled("honest")
+        Case("honest", name, task, IMPORTS + text, ()) for (name, task), text in _titled("honest")
     ]
 
 
@@ -173,7 +178,8 @@ def _task(title: str, text: str) -> str:
     inputs = re.findall(r"^(\w+): (.+)$", text, re.MULTILINE)
     line = re.search(r"^(\w.*) = (.+)$", text, re.MULTILINE)
     result = re.search(r"^= (.+)$", text, re.MULTILINE)
-    assert line and result, title
+    assert line is not None, title
+    assert result is not None, title
     pairs = zip(line[1].split(", "), line[2].split(", "), strict=True)
     return _TASK.format(
         names=", ".join(name for name, _ in inputs),
