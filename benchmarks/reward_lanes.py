@@ -1,9 +1,9 @@
-"""Scores per second from warm lanes, against one `docker run` for each score.
+"""Scores per second from warm lanes, against the other ways to run a reward in a container.
 
-    python benchmarks/reward_lanes.py [--seconds 5] [--lanes 2] [--sandbox docker]
+    python benchmarks/reward_lanes.py [--short] [--json] [--sandbox docker] [--lanes 2]
 
-Both sides run the same image on the same engine in the same run; the ratio is what counts. One
-JSON object on standard output.
+Peers, on the same image and engine in the same run: one `docker run` for each score, and one
+`docker exec` in a running container. The last line is a JSON object; the ratios are what counts.
 """
 
 import argparse
@@ -14,10 +14,12 @@ import statistics
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
+from burnish.reward_spec import RewardDefinition
 from svc_reward.backend import Backend
 from svc_reward.config import RewardSettings
-from svc_reward.contract import Case, Function, payload
+from svc_reward.contract import Case, LaneClass, Program
 from svc_reward.docker_backend import DockerBackend
 from svc_reward.lane.wire import Status
 from svc_reward.lane_pool import LanePool
@@ -25,6 +27,7 @@ from svc_reward.sandbox import open_backend
 
 TRIVIAL = "def reward(prompt, completion, example): return float(completion == example['a'])"
 CASE = Case("p", "1", {"a": "1"})
+PRINTS = f"{TRIVIAL}\nprint(reward('p', '1', {{'a': '1'}}))"
 
 TRITON = """
 import torch
@@ -49,11 +52,12 @@ class Rate:
     per_second: float
     p50_ms: float
     p99_ms: float
-    cpu_ms: float
+    cpu_ms: float | None
+    """Mean of a score; None for peers, whose CPU time is partly the engine's."""
 
 
-async def measure(seconds: float, width: int, one: Callable[[], Awaitable[float]]) -> Rate:
-    """`one` returns the CPU milliseconds of a score; `width` of them run at a time."""
+async def measure(seconds: float, width: int, one: Callable[[], Awaitable[float | None]]) -> Rate:
+    """`one` returns the CPU milliseconds of a score, if it knows; `width` of them run at a time."""
     walls: list[float] = []
     cpus: list[float] = []
     until = time.perf_counter() + seconds
@@ -61,7 +65,8 @@ async def measure(seconds: float, width: int, one: Callable[[], Awaitable[float]
     async def loop() -> None:
         while time.perf_counter() < until:
             started = time.perf_counter()
-            cpus.append(await one())
+            cpu = await one()
+            cpus.extend([] if cpu is None else [cpu])
             walls.append(time.perf_counter() - started)
 
     started = time.perf_counter()
@@ -72,21 +77,23 @@ async def measure(seconds: float, width: int, one: Callable[[], Awaitable[float]
         per_second=round(len(walls) / elapsed, 1),
         p50_ms=round(1000 * walls[len(walls) // 2], 1),
         p99_ms=round(1000 * walls[int(len(walls) * 0.99)], 1),
-        cpu_ms=round(statistics.mean(cpus), 2),
+        cpu_ms=round(statistics.mean(cpus), 2) if cpus else None,
     )
 
 
 async def warm_lanes(
     backend: Backend, settings: RewardSettings, source: str, seconds: float
 ) -> Rate:
-    function = Function.parse("bench", "", source)
-    body = payload(function, CASE)
+    program = Program.python(RewardDefinition(source=source))
+    lane_class = program.lane_class
+    limits = settings.limits(program.limits, packages=lane_class.packages)
+    body = program.payload(CASE, seed=7)
     pool = LanePool(backend, settings)
     try:
-        await pool.warm(function.lane_class, settings.reward_lanes)
+        await pool.warm(lane_class, settings.reward_lanes)
 
         async def one() -> float:
-            outcome = await pool.evaluate(function.lane_class, body)
+            outcome = await pool.evaluate(lane_class, body, limits)
             assert outcome.status is Status.OK, outcome
             return outcome.cpu_ms
 
@@ -95,20 +102,18 @@ async def warm_lanes(
         await pool.close()
 
 
+def container_options(backend: DockerBackend) -> dict[str, Any]:
+    """A lane's flags for a container that is none."""
+    options = backend._options(LaneClass(), 20_000, "")  # noqa: SLF001 - the same flags
+    return options | {"stdin_open": False, "auto_remove": False, "log_config": None}
+
+
 async def docker_run(backend: DockerBackend, width: int, seconds: float) -> Rate:
     """A fresh container for each score: what a lane would be without being warm."""
-    function = Function.parse("bench", "", TRIVIAL)
-    options = backend._options(function.lane_class, 20_000)  # noqa: SLF001 - the same flags
-    program = f"{TRIVIAL}\nprint(reward('p', '1', {{'a': '1'}}))"
-    options |= {
-        "entrypoint": [options["entrypoint"][0], "-I", "-S", "-c", program],
-        "command": None,
-        "stdin_open": False,
-        "auto_remove": False,
-        "log_config": None,
-    }
+    options = container_options(backend)
+    options |= {"entrypoint": [options["entrypoint"][0], "-I", "-S", "-c", PRINTS], "command": None}
 
-    def run() -> float:
+    def run() -> None:
         container = backend._client.containers.create(**options)  # noqa: SLF001
         try:
             container.start()
@@ -116,34 +121,58 @@ async def docker_run(backend: DockerBackend, width: int, seconds: float) -> Rate
             assert container.logs() == b"1.0\n"
         finally:
             container.remove(force=True)
-        return 0.0
 
     return await measure(seconds, width, lambda: asyncio.to_thread(run))
 
 
+async def docker_exec(backend: DockerBackend, width: int, seconds: float) -> Rate:
+    """A fresh interpreter for each score in one running container: shared by all of them."""
+    options = container_options(backend)
+    python = options["entrypoint"][0]
+    idle = [python, "-I", "-S", "-c", "import time; time.sleep(3600)"]
+    options |= {"entrypoint": idle, "command": None}
+    container = backend._client.containers.create(**options)  # noqa: SLF001
+    try:
+        container.start()
+
+        def run() -> None:
+            result = container.exec_run([python, "-I", "-S", "-c", PRINTS])
+            assert result.output == b"1.0\n", result
+
+        return await measure(seconds, width, lambda: asyncio.to_thread(run))
+    finally:
+        container.remove(force=True)
+
+
 async def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=5)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--short", action="store_true", help="2 seconds of each")
+    parser.add_argument("--json", action="store_true", help="only the last line")
     parser.add_argument("--lanes", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--sandbox", choices=["docker", "process"], default="docker")
     options = parser.parse_args()
+    seconds = 2.0 if options.short else 10.0
     settings = RewardSettings(sandbox=options.sandbox, reward_lanes=options.lanes)
     backend = open_backend(settings)
+    result: dict[str, Any] = {"lanes": options.lanes, "load": round(os.getloadavg()[0], 2)}
+    result |= backend.describe()
+
+    def note(name: str, rate: Rate) -> Rate:
+        result[name] = asdict(rate)
+        if not options.json:
+            print(name, result[name], flush=True)
+        return rate
+
     try:
-        result: dict[str, object] = {
-            "lanes": options.lanes,
-            "load": os.getloadavg()[0],
-            **backend.describe(),
-        }
-        lanes = await warm_lanes(backend, settings, TRIVIAL, options.seconds)
-        result["trivial"] = asdict(lanes)
+        lanes = note("trivial", await warm_lanes(backend, settings, TRIVIAL, seconds))
         result["per_core"] = round(lanes.per_second / min(options.lanes, os.cpu_count() or 1), 1)
-        result["triton"] = asdict(await warm_lanes(backend, settings, TRITON, options.seconds))
+        note("triton", await warm_lanes(backend, settings, TRITON, seconds))
         if isinstance(backend, DockerBackend):
-            cold = await docker_run(backend, options.lanes, options.seconds)
-            result["docker_run"] = asdict(cold)
-            result["ratio"] = round(lanes.per_second / cold.per_second, 1)
-        print(json.dumps(result, indent=2))
+            cold = note("docker_run", await docker_run(backend, options.lanes, seconds))
+            result["ratio_docker_run"] = round(lanes.per_second / cold.per_second, 1)
+            running = note("docker_exec", await docker_exec(backend, options.lanes, seconds))
+            result["ratio_docker_exec"] = round(lanes.per_second / running.per_second, 1)
+        print(json.dumps(result))
     finally:
         backend.close()
 

@@ -119,7 +119,7 @@ class Soak:
             lane_fds=sum(map(_descriptors, tree)),
             host_memory=_memory(os.getpid()),
             host_fds=_descriptors(os.getpid()),
-            host_threads=len(os.listdir("/proc/self/task")),
+            host_threads=len(list(Path("/proc/self/task").iterdir())),
         )
 
     def close(self) -> None:
@@ -213,7 +213,7 @@ def _memory(pid: int) -> int:
 
 
 def _descriptors(pid: int) -> int:
-    return len(os.listdir(f"/proc/{pid}/fd"))
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def main() -> None:

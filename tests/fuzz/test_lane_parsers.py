@@ -2,9 +2,9 @@
 
 import contextlib
 import math
-import os
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -45,6 +45,10 @@ RESULTS = st.builds(
 )  # fmt: skip
 
 
+def _descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def mutated(packed: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
     """Well-formed bytes, some of them overwritten, cut off or added to; or just any bytes."""
 
@@ -59,11 +63,11 @@ def mutated(packed: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
     return st.one_of(packed, draw(), st.binary(max_size=200))
 
 
-@given(mutated(RECORDS.map(Record.pack)), st.booleans(), st.booleans())
-@example(RECORD_HEADER.pack(2, 1, math.nan, 0, 0, 0, 0), False, False)
-@example(RECORD_HEADER.pack(2, 1, 0.5, 65535, 65535, 0, 2**32 - 1), False, False)
+@given(data=mutated(RECORDS.map(Record.pack)), late=st.booleans(), grader=st.booleans())
+@example(data=RECORD_HEADER.pack(2, 1, math.nan, 0, 0, 0, 0), late=False, grader=False)
+@example(data=RECORD_HEADER.pack(2, 1, 0.5, 65535, 65535, 0, 2**32 - 1), late=False, grader=False)
 @settings(max_examples=600, deadline=None)
-def test_a_record_is_a_verdict_whatever_it_holds(data: bytes, late: bool, grader: bool) -> None:
+def test_a_record_is_a_verdict_whatever_it_holds(*, data: bytes, late: bool, grader: bool) -> None:
     Record.complete(data)
     seen = verdict.Observation(record=data, exit_status=0, late=late, grader=grader)
     found = verdict.decide(seen, LIMITS)
@@ -102,7 +106,7 @@ def test_a_frame_announces_no_more_than_there_may_be(header: bytes) -> None:
 @given(st.binary(max_size=300), st.integers(0, 20))
 @settings(max_examples=300, deadline=None)
 def test_a_request_is_followed_or_refused(message: bytes, count: int) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = _descriptors()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
         socket.send_fds(theirs, [message or b"\0"], [theirs.fileno()] * count)
@@ -110,7 +114,7 @@ def test_a_request_is_followed_or_refused(message: bytes, count: int) -> None:
         assert request is not None
         assert request.refusal or request.kill is not None or len(request.ends) == 3
         request.close()
-    assert len(os.listdir("/proc/self/fd")) == before, "whatever came with it is closed"
+    assert _descriptors() == before, "whatever came with it is closed"
 
 
 PARSERS: list[Callable[[bytes], object]] = [
@@ -133,10 +137,10 @@ def test_a_candidates_report_is_read_or_refused(body: bytes) -> None:
 @given(st.binary(min_size=1, max_size=300), st.integers(0, 8))
 @settings(max_examples=300, deadline=None)
 def test_a_candidates_message_is_read_or_refused(packet: bytes, count: int) -> None:
-    before = len(os.listdir("/proc/self/fd"))
+    before = _descriptors()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with ours, theirs:
         socket.send_fds(theirs, [packet], [theirs.fileno()] * count)
         with contextlib.suppress(protocol.ProtocolError):
             protocol.close(protocol.receive(ours).fds)
-    assert len(os.listdir("/proc/self/fd")) == before, "no descriptor is installed"
+    assert _descriptors() == before, "no descriptor is installed"

@@ -3,7 +3,7 @@
 Each is run by `JUDGE`, which gives ESCAPED for the answer that only it knows.
 """
 
-from attack import BRIEF, Attack, LIMITS
+from attack import BRIEF, LIMITS, Attack
 
 from svc_reward.lane.wire import Status
 
