@@ -99,7 +99,7 @@ class Host:
         """Nobody has called, and nothing has changed."""
         assert self.file.read_text() == "untouched"
         for server in (self._server, self._abstract):
-            server.setblocking(False)
+            server.settimeout(0)
             with pytest.raises(BlockingIOError):
                 server.accept()
 

@@ -121,7 +121,6 @@ PARSERS: list[Callable[[bytes], object]] = [
     reports.unpack_state,
     reports.Failure.unpack,
     reports.Report.unpack,
-    lambda body: reports.unpack_times(body, 5),
 ]
 
 
