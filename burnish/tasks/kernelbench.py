@@ -76,7 +76,7 @@ def read(path: Path, *, levels: Collection[int] = (), everything: bool = False) 
         tasks[problem.id] = KernelTask(problem.id, problem.name, problem.level, problem.code)
     if not tasks:
         chosen = f" of level {', '.join(map(str, sorted(levels)))}" if levels else ""
-        hint = f"{skipped[0].name} {skipped[0].reason}" if skipped else None
+        hint = f"{skipped[0].name} {skipped[0].reason}" if skipped else ""
         raise UserError(f"{path} holds no usable task{chosen}.", field="file", hint=hint)
     return Import(tuple(tasks.values()), tuple(skipped))
 
