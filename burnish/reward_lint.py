@@ -4,6 +4,7 @@ A warning is a remark: it refuses nothing, so a rule stands here only if it is s
 """
 
 import ast
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -17,6 +18,23 @@ _DRAWS = frozenset({"random", "randint", "choice", "choices", "uniform", "shuffl
 _CLOCKS = frozenset({"time.time", "datetime.now", "datetime.datetime.now", "datetime.utcnow"})
 _INSTALLED = frozenset({"burnish", "numpy", "torch", "triton"})
 """What every lane can import beside the standard library."""
+_PATH_METHODS = frozenset({"open", "read_text", "read_bytes", "write_text", "write_bytes"})
+_HEAVY = frozenset(
+    {"open", "json.load", "pickle.load", "torch.load", "np.load", "numpy.load", "time.sleep"}
+)
+_HEAVY_METHODS = frozenset({"from_pretrained", "read_text", "read_bytes"})
+_NAMED_OTHERWISE = {
+    "beautifulsoup4": "bs4",
+    "biopython": "bio",
+    "opencv-python": "cv2",
+    "opencv-python-headless": "cv2",
+    "pillow": "pil",
+    "pycryptodome": "crypto",
+    "pyyaml": "yaml",
+    "scikit-image": "skimage",
+    "scikit-learn": "sklearn",
+}
+"""Packages whose module has another name, in lower case."""
 
 
 class Remark(NamedTuple):
@@ -44,11 +62,14 @@ def lint(source: str, packages: Sequence[str] = ()) -> list[Remark]:
         *_executions(tree),
         *_network(tree),
         *_chance(tree),
+        *_files(tree),
+        *_equality(tree),
+        *_top_level(tree),
+        *_secrets(tree),
         *_excepts(entry),
         *_result(entry),
+        *_imports(tree, packages),
     ]
-    if not packages:
-        found += _imports(tree)
     return sorted(set(found))
 
 
@@ -83,6 +104,119 @@ def _chance(tree: ast.Module) -> Iterator[Remark]:
             yield Remark(call.lineno, "clock", f"`{name}` makes the score depend on the time")
 
 
+def _files(tree: ast.Module) -> Iterator[Remark]:
+    """Files of a fixed name that are read and that the source itself does not write."""
+    reads: list[tuple[int, str]] = []
+    written: set[str] = set()
+    for call in _calls(tree):
+        path, reading = _opened(call)
+        if path and reading:
+            reads.append((call.lineno, path))
+        elif path:
+            written.add(path)
+    for line, path in reads:
+        if path not in written and not path.startswith(("/tmp/", "/proc/")):  # noqa: S108
+            message = f"there is no {path!r} where rewards run; put it into the rows or the source"
+            yield Remark(line, "reads-file", message)
+
+
+def _opened(call: ast.Call) -> tuple[str, bool]:
+    """The constant path that a call opens, and whether it only reads; "" if it opens none."""
+    method = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+    made = call.func.value if isinstance(call.func, ast.Attribute) else None
+    if isinstance(call.func, ast.Name) and call.func.id == "open":
+        path, modes = call.args[:1], call.args[1:2]
+    elif method in _PATH_METHODS and isinstance(made, ast.Call) and _is_path(made):
+        path, modes = made.args[:1], call.args[:1] if method == "open" else []
+    else:
+        return "", False
+    modes += [keyword.value for keyword in call.keywords if keyword.arg == "mode"]
+    value = path[0].value if path and isinstance(path[0], ast.Constant) else None
+    mode = ast.unparse(modes[0]) if modes else "r"
+    reading = not method.startswith("write") and not set(mode) & set("wax+")
+    return (value, reading) if isinstance(value, str) else ("", False)
+
+
+def _is_path(call: ast.Call) -> bool:
+    return ast.unparse(call.func) in {"Path", "pathlib.Path"}
+
+
+def _equality(tree: ast.Module) -> Iterator[Remark]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Compare):
+            continue
+        sides = [node.left, *node.comparators]
+        for operator, left, right in zip(node.ops, sides, sides[1:], strict=False):
+            if isinstance(operator, ast.Eq | ast.NotEq) and (_float(left) or _float(right)):
+                message = "floats are rarely equal to the last bit; use `math.isclose`"
+                yield Remark(node.lineno, "float-equality", message)
+
+
+def _float(node: ast.expr) -> bool:
+    """Whether it is a number with a fraction, or text that becomes a float."""
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, float) and not node.value.is_integer()
+    return (
+        isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "float"
+        and not all(isinstance(each, ast.Constant) for each in node.args)
+    )
+
+
+def _top_level(tree: ast.Module) -> Iterator[Remark]:
+    """What every evaluation does again, because each is a fresh process."""
+    for node in _executed_on_import(tree):
+        if isinstance(node, ast.For | ast.While):
+            yield Remark(node.lineno, "module-level", "this loop runs again in every evaluation")
+        elif isinstance(node, ast.Call):
+            name = ast.unparse(node.func)
+            root, method = name.partition(".")[0], name.rpartition(".")[2]
+            if name in _HEAVY or method in _HEAVY_METHODS or root in _NETWORK | {"subprocess"}:
+                message = f"`{name}` runs again in every evaluation, before the function"
+                yield Remark(node.lineno, "module-level", message)
+
+
+def _executed_on_import(tree: ast.Module) -> Iterator[ast.AST]:
+    waiting: list[ast.AST] = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.If) and "__name__" in ast.unparse(node.test):
+            continue
+        yield node
+        waiting += ast.iter_child_nodes(node)
+
+
+def _secrets(tree: ast.Module) -> Iterator[Remark]:
+    """What comes from the environment and is printed."""
+    secret = {
+        target.id
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and _environment(node.value)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for call in _calls(tree):
+        name = ast.unparse(call.func)
+        if name != "print" and name.partition(".")[0] not in {"logging", "log", "logger"}:
+            continue
+        for each in [*call.args, *(keyword.value for keyword in call.keywords)]:
+            names = {node.id for node in ast.walk(each) if isinstance(node, ast.Name)}
+            if names & secret or _environment(each):
+                message = "what it prints is kept with the score; a part of a secret is not masked"
+                yield Remark(call.lineno, "prints-secret", message)
+
+
+def _environment(value: ast.expr) -> bool:
+    """Whether a variable of the environment is in it."""
+    return any(
+        ast.unparse(node) in {"os.environ", "environ", "os.getenv", "getenv"}
+        for node in ast.walk(value)
+        if isinstance(node, ast.Attribute | ast.Name)
+    )
+
+
 def _excepts(entry: ast.FunctionDef) -> Iterator[Remark]:
     for node in ast.walk(entry):
         if (
@@ -109,11 +243,27 @@ def _result(entry: ast.FunctionDef) -> Iterator[Remark]:
         yield Remark(entry.lineno, "constant", "every completion scores the same")
 
 
-def _imports(tree: ast.Module) -> Iterator[Remark]:
+def _imports(tree: ast.Module, packages: Sequence[str]) -> Iterator[Remark]:
+    named = [_plain(re.split(r"[\[<>=!~;\s]", package.strip())[0]) for package in packages]
     for line, name in _imported(tree):
         top = name.partition(".")[0]
-        if top not in sys.stdlib_module_names | _INSTALLED | _NETWORK:
+        if top in sys.stdlib_module_names | _INSTALLED | _NETWORK:
+            continue
+        if not any(_provides(package, _plain(top)) for package in named):
             yield Remark(line, "missing-package", f"`{top}` is not among the reward's packages")
+
+
+def _provides(package: str, module: str) -> bool:
+    """By their names, which mostly hold one another: `python-dateutil`, `dateutil`."""
+    known = _NAMED_OTHERWISE.get(package)
+    if known:
+        return known == module
+    package = package.replace("-", "")
+    return bool(package) and (module in package or package in module)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def _imported(tree: ast.Module) -> Iterator[tuple[int, str]]:

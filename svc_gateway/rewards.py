@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from burnish.bus import Bus, topology
 from burnish.datasets import DatasetRow
 from burnish.errors import NotFoundError, RetryableError, UnavailableError, UserError
+from burnish.logs import get_logger
 from burnish.reward_lint import lint
 from burnish.reward_spec import RewardDefinition
 from burnish.rewards import check_name
@@ -16,6 +17,8 @@ from svc_gateway.store import Store
 Reward = rewards_service_pb2.Reward
 Verdict = infer_pb2.RewardVerdict
 MAX_TRIED = 64
+
+log = get_logger(__name__)
 
 
 class Rewards:
@@ -30,14 +33,16 @@ class Rewards:
         """A new revision, or the one that is defined so already, which becomes the newest.
 
         Raises:
-            UserError: the name cannot be a reward's.
+            UserError: the name cannot be a reward's, or a reward service answers and has not what
+                the definition names.
         """
+        await self._check_usable(definition)
         reward = Reward(
             name=check_name(name),
             revision=definition.revision,
             project=self._project,
             definition=definition.to_proto(),
-            warnings=_warnings(definition),
+            warnings=warnings_of(definition),
         )
         reward.created_at.GetCurrentTime()
         await self._store.rewards.put(f"{name}.{reward.revision}", reward)
@@ -108,6 +113,13 @@ class Rewards:
             )
         return await self._ask(definition, rows[:MAX_TRIED], completions[:MAX_TRIED])
 
+    async def _check_usable(self, definition: RewardDefinition) -> None:
+        """Ask for what it names: packages, secrets, limits. Without a service, the trial will."""
+        try:
+            await self._ask(definition, (), ())
+        except (UnavailableError, RetryableError) as error:
+            log.info("reward.not_checked", reason=str(error))
+
     async def _ask(
         self, definition: RewardDefinition, rows: Sequence[DatasetRow], completions: Sequence[str]
     ) -> Sequence[Verdict]:
@@ -134,7 +146,8 @@ class Rewards:
         return verdicts
 
 
-def _warnings(definition: RewardDefinition) -> list[rewards_service_pb2.RewardWarning]:
+def warnings_of(definition: RewardDefinition) -> list[rewards_service_pb2.RewardWarning]:
+    """What a reader of its source would raise an eyebrow at."""
     if definition.source is None:
         return []
     return [

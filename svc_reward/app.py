@@ -182,7 +182,10 @@ class RewardService:
     async def _tried(
         self, definition: RewardDefinition, request: infer_pb2.TryRewardRequest
     ) -> Sequence[Outcome]:
-        """One row with several completions is a group."""
+        """One row with several completions is a group; without rows nothing runs."""
+        if not request.rows:
+            self._judge.check(definition, request.project)
+            return ()
         if definition.group and len(request.rows) == 1:
             case = codec.case_of(request.rows[0], "")
             texts = list(request.completions)[:MAX_TRIES]

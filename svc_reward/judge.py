@@ -33,6 +33,16 @@ class Judge:
         self._packages = packages
         self._secrets = secrets
 
+    def check(self, definition: RewardDefinition, project: str = "") -> None:
+        """Whether what it names is there, without running or installing anything.
+
+        Raises:
+            UserError: As `evaluate`.
+        """
+        self._packages.check(definition.packages)
+        self._secrets.read(definition.secrets, project)
+        self._sandbox.check_limits(definition.limits)
+
     async def evaluate(
         self,
         definition: RewardDefinition,

@@ -51,9 +51,23 @@ class Packages:
             UserError: they are not allowed here, or cannot be resolved.
             RetryableError: the package index cannot be reached.
         """
-        if not requirements:
+        self.check(requirements)
+        if not requirements or self._folder is None:
             return ""
-        if self._folder is None:
+        wanted = sorted(set(requirements))
+        found = _known(self._folder, wanted)
+        if found:
+            return found
+        async with self._installing:
+            return await asyncio.to_thread(_ensure, self._folder, wanted)
+
+    def check(self, requirements: Sequence[str]) -> None:
+        """Without resolving them.
+
+        Raises:
+            UserError: they are not allowed here.
+        """
+        if requirements and self._folder is None:
             raise UserError(
                 "this installation installs no packages",
                 field="packages",
@@ -63,12 +77,6 @@ class Packages:
             if not _REQUIREMENT.fullmatch(each.strip()):
                 hint = "a name and versions, such as `six>=1.16`; no paths, URLs or options"
                 raise UserError(f"{each!r} is no requirement", field="packages", hint=hint)
-        wanted = sorted(set(requirements))
-        found = _known(self._folder, wanted)
-        if found:
-            return found
-        async with self._installing:
-            return await asyncio.to_thread(_ensure, self._folder, wanted)
 
 
 def site(folder: Path | None, digest: str) -> str:

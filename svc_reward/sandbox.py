@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 
 from burnish.logs import get_logger
+from burnish.reward_spec import RewardLimits
 from svc_reward import outcome, self_check
 from svc_reward.backend import Backend, SandboxError
 from svc_reward.config import RewardSettings
@@ -123,6 +124,10 @@ class Sandbox:
         job = program.payload(case, seed, environment)
         found = await self._pool.evaluate(lane_class, job, limits)
         return found.with_provenance(isolation=isolation, image=image, seed=seed)
+
+    def check_limits(self, limits: RewardLimits) -> None:
+        """Raises UserError if they are more than the operator allows."""
+        self._settings.limits(limits, packages=False)
 
     async def close(self) -> None:
         if self._pool is not None:

@@ -12,10 +12,9 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from burnish.cli import output
+from burnish.cli import definitions, output
 from burnish.errors import BurnishError, SetupError, UserError
 from burnish.reward_spec import TRITON, RewardDefinition
-from burnish.sdk.resources import read_source
 
 INFRASTRUCTURE = frozenset({"sandbox_unavailable", "lane_error"})
 _SANDBOXES = ("auto", "docker", "process")
@@ -31,10 +30,8 @@ def grade(
     reward: Annotated[
         str, typer.Option("--reward", help="`triton`, a .py function, or a .json grader.")
     ] = "",
-    options: Annotated[str, typer.Option("--options", help="Options of the preset, as JSON.")] = "",
-    package: Annotated[
-        list[str] | None, typer.Option("--package", help="pip requirement of the function.")
-    ] = None,
+    option: definitions.Options = None,
+    package: definitions.Packages = None,
     seconds: Annotated[float, typer.Option(min=0, help="Wall time of one evaluation.")] = 0,
     lanes: Annotated[int, typer.Option(min=0, help="Cases at a time; default: cores.")] = 0,
     sandbox: Annotated[str, typer.Option(help="`docker`, or `process` for development.")] = "",
@@ -46,7 +43,7 @@ def grade(
     Exits 1 if some case could not be judged because the sandbox failed; repeating the command
     judges only those.
     """
-    definition = _definition(reward, options, package or [], seconds)
+    definition = _definition(reward, option or (), package or (), seconds)
     if sandbox and sandbox not in _SANDBOXES:
         raise UserError(f"{sandbox!r} is no sandbox", field="--sandbox", hint=", ".join(_SANDBOXES))
     if fresh:
@@ -69,28 +66,20 @@ def grade(
 
 
 def _definition(
-    reward: str, options: str, packages: Sequence[str], seconds: float
+    reward: str, option: Sequence[str], package: Sequence[str], seconds: float
 ) -> RewardDefinition | None:
     if not reward:
         return None
-    data: dict[str, Any] = {"packages": packages, "limits": {"seconds": seconds} if seconds else {}}
-    if reward == TRITON:
-        data |= {"preset": TRITON, "options": _object(options or "{}", "--options")}
-    elif reward.endswith(".json"):
-        data["grader"] = _object(read_source(Path(reward)), reward)
-    else:
-        data["source"] = read_source(Path(reward))
-    return RewardDefinition.parse(data)
-
-
-def _object(text: str, field: str) -> Mapping[str, Any]:
-    try:
-        found = jsonlib.loads(text)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise UserError("is not a JSON object", field=field)
-    return found
+    path = None if reward == TRITON else Path(reward)
+    grader = path is not None and path.suffix == ".json"
+    return definitions.define(
+        None if grader else path,
+        preset="" if path else TRITON,
+        grader=path if grader else None,
+        options=option,
+        packages=package,
+        limits=[f"seconds={seconds}"] if seconds else (),
+    )
 
 
 def _follow(order: str, settings: Mapping[str, str]) -> None:

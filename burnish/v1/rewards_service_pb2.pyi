@@ -96,7 +96,9 @@ class TestRewardRequest(_message.Message):
     def __init__(self, definition: _Optional[_Union[_common_pb2.RewardDefinition, _Mapping]] = ..., name: _Optional[str] = ..., rows: _Optional[_Iterable[_Union[_common_pb2.PromptRow, _Mapping]]] = ..., file_id: _Optional[str] = ..., completions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class TestRewardResponse(_message.Message):
-    __slots__ = ("verdicts",)
+    __slots__ = ("verdicts", "warnings")
     VERDICTS_FIELD_NUMBER: _ClassVar[int]
+    WARNINGS_FIELD_NUMBER: _ClassVar[int]
     verdicts: _containers.RepeatedCompositeFieldContainer[_infer_pb2.RewardVerdict]
-    def __init__(self, verdicts: _Optional[_Iterable[_Union[_infer_pb2.RewardVerdict, _Mapping]]] = ...) -> None: ...
+    warnings: _containers.RepeatedCompositeFieldContainer[RewardWarning]
+    def __init__(self, verdicts: _Optional[_Iterable[_Union[_infer_pb2.RewardVerdict, _Mapping]]] = ..., warnings: _Optional[_Iterable[_Union[RewardWarning, _Mapping]]] = ...) -> None: ...

@@ -26,7 +26,7 @@ from svc_gateway.models import Models
 from svc_gateway.projection import Queries
 from svc_gateway.rescoring import Rescoring
 from svc_gateway.reward_updates import RewardUpdates
-from svc_gateway.rewards import Rewards
+from svc_gateway.rewards import Rewards, warnings_of
 
 Context = Any
 """Servicers need none of it: errors are raised, and the interceptor knows the rest."""
@@ -139,7 +139,9 @@ class RewardsServicer(rewards_service_pb2_grpc.RewardsServiceServicer):
         if not rows:
             rows = list(await self._files.preview(request.file_id, len(request.completions)))
         verdicts = await self._rewards.test(definition, rows, request.completions)
-        return rewards_service_pb2.TestRewardResponse(verdicts=verdicts)
+        return rewards_service_pb2.TestRewardResponse(
+            verdicts=verdicts, warnings=warnings_of(definition)
+        )
 
 
 class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):

@@ -87,7 +87,9 @@ class World:
         status = events_pb2.ServiceStatus(service="serve", instance="one", base_models=[BASE])
         await services.put("serve.one", status)
 
-    async def judge(self, *verdicts: infer_pb2.RewardVerdict, error: str = "") -> None:
+    async def judge(
+        self, *verdicts: infer_pb2.RewardVerdict, error: str = "", field: str = ""
+    ) -> None:
         """Play the reward service: one of `verdicts` for each completion, in turn."""
 
         async def answer(
@@ -98,7 +100,7 @@ class World:
                 if verdicts
                 else []
             )
-            yield infer_pb2.TryRewardResponse(verdicts=chosen, error=error)
+            yield infer_pb2.TryRewardResponse(verdicts=chosen, error=error, field=field)
 
         self.bus.respond(topology.REWARD_TRY, infer_pb2.TryRewardRequest, answer, queue="reward")
         await self.bus.start()

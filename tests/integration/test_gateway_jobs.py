@@ -97,6 +97,15 @@ def client(there: World) -> Client:
     return Client(there.channel)
 
 
+def field_of(error: grpc.aio.AioRpcError) -> str:
+    """The field that a refusal names."""
+    status = rpc_status.from_call(error)
+    assert status is not None
+    violations = error_details_pb2.BadRequest()
+    assert any(detail.Unpack(violations) for detail in status.details)
+    return str(violations.field_violations[0].field)
+
+
 async def refused(
     call: Awaitable[object], code: grpc.StatusCode = grpc.StatusCode.INVALID_ARGUMENT
 ) -> str:
@@ -192,6 +201,30 @@ async def test_a_reward_is_tried_on_rows_before_any_job(there: World, client: Cl
     assert len((await client.rewards.TestReward(request)).verdicts) == 1
 
 
+async def test_a_reward_that_cannot_be_used_here_is_not_created(
+    there: World, client: Client
+) -> None:
+    await there.judge(error="there is no secret 'KEY'", field="secrets")
+    with pytest.raises(grpc.aio.AioRpcError, match="There is no secret 'KEY'") as caught:
+        await client.reward()
+    assert field_of(caught.value) == "secrets"
+    listed = await client.rewards.ListRewards(rewards_service_pb2.ListRewardsRequest())
+    assert list(listed.rewards) == []
+
+
+async def test_remarks_on_a_source_come_with_its_creation_and_its_trial(
+    there: World, client: Client
+) -> None:
+    await there.judge(GOOD)
+    source = "def reward(prompt, completion, example):\n    return eval(completion)\n"
+    created = await client.reward(source=source)
+    assert [(one.line, one.rule) for one in created.warnings] == [(2, "executes-completion")]
+    request = rewards_service_pb2.TestRewardRequest(
+        definition=created.definition, file_id=await client.upload()
+    )
+    assert list((await client.rewards.TestReward(request)).warnings) == list(created.warnings)
+
+
 async def test_a_job_is_written_once_requested_once_and_followed(
     there: World, client: Client
 ) -> None:
@@ -265,11 +298,7 @@ async def test_a_job_that_cannot_run_is_refused_in_one_sentence(
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await client.create(**changes)
     assert words in (caught.value.details() or "").lower()
-    status = rpc_status.from_call(caught.value)
-    assert status is not None
-    violations = error_details_pb2.BadRequest()
-    assert any(detail.Unpack(violations) for detail in status.details)
-    assert field in violations.field_violations[0].field
+    assert field in field_of(caught.value)
     assert await requested(there) == []
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -215,6 +216,24 @@ async def test_try_shows_what_the_user_did_wrong(bus: Bus) -> None:
         completions=["x"] * 3,
     )
     assert "do not pair up" in uneven.error
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "words"),
+    [
+        ({"secrets": ["KEY"]}, "secrets", "keeps no secrets"),
+        ({"packages": ["six"]}, "packages", "installs no packages"),
+        ({"limits": {"seconds": 3000}}, "limits.seconds", "more than this installation allows"),
+    ],
+)
+async def test_try_without_rows_says_whether_it_can_be_used(
+    bus: Bus, fields: dict[str, Any], field: str, words: str
+) -> None:
+    good = await ask(bus, name="r", definition=common_pb2.RewardDefinition(source=EXACT))
+    assert (good.error, list(good.verdicts)) == ("", [])
+    wrong = common_pb2.RewardDefinition(source=EXACT, **fields)
+    bad = await ask(bus, name="r", definition=wrong)
+    assert (bad.field, words in bad.error) == (field, True)
 
 
 async def test_no_sandbox_is_no_score(lame: Bus) -> None:
