@@ -9,7 +9,10 @@ from . import static_check, template
 from .completion import ENTRY, FormatError
 from .kernel_module import Kernels, extract
 
-_HALF = re.compile(r"\b(?:b?float16|half|bfloat16)\b")
+_REDUCED = re.compile(
+    r"\b(?:float16|half|bfloat16)\b|allow_tf32\s*=\s*True|set_float32_matmul_precision"
+)
+"""What a task says that is content with less than single precision."""
 
 
 class Inspected(NamedTuple):
@@ -35,7 +38,7 @@ def inspect(completion: str, example: Mapping[str, str]) -> Inspected:
         frame = example.get("template") or ""
         source = template.fill(frame, completion) if frame else completions.extract(completion)
         tree = completions.parse(source)
-        seen = static_check.check(tree, single=not _HALF.search(example.get("task", "")))
+        seen = static_check.check(tree, single=not _REDUCED.search(example.get("task", "")))
     except FormatError as error:
         text = f"{error}; expected a module with class {ENTRY} and its @triton.jit kernels"
         return Inspected(None, Kernels(""), (), text)

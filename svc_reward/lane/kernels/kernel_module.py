@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from .reports import Launch
-from .static_check import kernels
+from .syntax import kernels
 
 ROOTS = {"triton", "math", "__future__"}
 """Packages whose import has no effect that matters."""
