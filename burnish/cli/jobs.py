@@ -1,6 +1,6 @@
 """`burnish jobs`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +17,7 @@ app = typer.Typer(help="Fine-tuning jobs.", no_args_is_help=True)
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of the job.")]
 
 _METRICS = ("reward/mean", "reward/std", "loss", "tokens_per_second")
+_ORIGIN = ("completion", "reward", "score", "revision", "image", "isolation", "seed", "cpu ms")
 
 
 @app.command()
@@ -106,6 +107,9 @@ def completions(
     job_id: JobId,
     *,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 20,
+    provenance: Annotated[
+        bool, typer.Option("--provenance", help="Show what each score came from instead.")
+    ] = False,
     json: output.Json = False,
 ) -> None:
     """Print sampled completions with their scores, newest first."""
@@ -113,6 +117,9 @@ def completions(
         found = client.jobs.completions(job_id, limit=limit)
     if json:
         output.print_json(found)
+        return
+    if provenance:
+        output.print_table(_ORIGIN, _origins(found), "No completions yet.")
         return
     rows = (
         (item.step, item.row_id, item.purpose, item.reward, _scores(item), item.completion)
@@ -181,6 +188,22 @@ def _show(job: Job, *, as_json: bool) -> None:
 
 def _scores(completion: Completion) -> Sequence[str]:
     return [_score(score) for score in completion.scores]
+
+
+def _origins(found: Sequence[Completion]) -> Iterator[Sequence[object]]:
+    """A row for each score of each completion."""
+    for item in found:
+        for score in item.scores:
+            yield (
+                item.completion_id,
+                score.name,
+                score.status if score.value is None else score.value,
+                score.revision,
+                score.image or "none",
+                score.isolation,
+                score.seed,
+                score.cpu_ms,
+            )
 
 
 def _score(score: Score) -> str:
