@@ -4,18 +4,15 @@ All cases of a backend go through one batch, as `burnish grade` runs it: what is
 and that no case, however hostile, changes that of another.
 """
 
-import asyncio
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from suite import Case, answers, hacks, honest, tasks, wrong
-
-from burnish.reward_spec import TRITON, RewardDefinition
-from svc_reward.config import RewardSettings
-from svc_reward.grade import Order, grade
 
 Results = Mapping[str, Mapping[str, Any]]
 
@@ -38,11 +35,14 @@ def results(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     sources = tasks()
     lines = [json.dumps(case.line(sources)) for case in _mixed([*chosen, *HACKS])]
     (folder / "cases.jsonl").write_text("\n".join(lines))
-    order = Order(
-        folder / "cases.jsonl", folder / "results.jsonl", RewardDefinition.parse({"preset": TRITON})
-    )
-    asyncio.run(grade(order, RewardSettings(sandbox=request.param, reward_lanes=LANES)))
-    return _read(order.out)
+    _grade(folder, request.param)
+    return _read(folder / "results.jsonl")
+
+
+def _grade(folder: Path, sandbox: str) -> None:
+    command = f"-m burnish grade --reward triton --sandbox {sandbox} --lanes {LANES}".split()
+    files = ["--cases", "cases.jsonl", "--out", "results.jsonl"]
+    subprocess.run([sys.executable, *command, *files], cwd=folder, check=True)
 
 
 def _mixed(cases: list[Case]) -> list[Case]:
