@@ -49,7 +49,8 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if name in ALLOCATIONS:
             poison.fill(result)
         elif name not in MOVES and not func.is_view:
-            self._note(name, _elements((args, kwargs)))
+            # What reads no tensor made its values itself, as random numbers are.
+            self._note(name, _elements((args, kwargs)) or _elements(result))
         return result
 
 
