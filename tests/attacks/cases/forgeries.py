@@ -73,7 +73,7 @@ ATTACKS = (
     no_score("a negative infinity", "-float('inf')"),
     no_score("an integer too large", "10 ** 400"),
     no_score("an integer far too long to print", "10 ** 10_000"),
-    no_score("a number out of range", "1e7"),
+    no_score("a returned number out of range", "1e7"),
     no_score("a complex number", "1 + 0j"),
     no_score("a list", "[1.0]"),
     no_score("a function", "reward"),
