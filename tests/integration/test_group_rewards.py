@@ -1,4 +1,4 @@
-"""A reward that compares, through the rollout service and the reward service, in real lanes."""
+"""A reward that compares, from the rollout service through real lanes to the learner's groups."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,6 +9,9 @@ from test_reward_service import EXACT, keep, row, settings
 
 from burnish.bus import Bus, topology
 from burnish.v1 import common_pb2, events_pb2, infer_pb2
+from svc_learner import codec
+from svc_learner.assembler import Assembler
+from svc_learner.types import Completion, Ticket
 from svc_reward.app import RewardService
 from svc_rollout.app import Rollout
 from svc_rollout.config import RolloutSettings
@@ -67,19 +70,22 @@ async def test_each_completion_of_a_compared_group_is_scored_once(bus: Bus) -> N
     )
     for attempt in ("first", "again"):
         await bus.publish(request, id=attempt)
-    found: dict[str, events_pb2.RewardScored] = {}
+    assembler = Assembler()
+    assert assembler.dispatch(Ticket("job-1.rl.0", row=0, size=3, policy_version=0)) is None
+    group = None
     async with asyncio.timeout(60):
         async for entry in bus.read(topology.SCORES_STREAM):
-            message = entry.message
-            assert isinstance(message, events_pb2.RewardScored)
-            found[message.completion.completion_id] = message
-            if len(found) == 3:
+            completion = codec.arrival(entry.message)
+            assert isinstance(completion, Completion)
+            if (group := assembler.add(completion, entry.sequence)) is not None:
                 break
+    assert group is not None
     await asyncio.sleep(1)
     info = await bus.js.stream_info(topology.SCORES_STREAM.name)
     assert info.state.messages == 3, "delivered twice, scored once"
-    rewards = [found[f"job-1.rl.0.{index}"].reward for index in range(3)]
-    assert rewards == [0.0, 0.0, 1.0]
-    scores = {each.name: each for each in found["job-1.rl.0.2"].scores}
+    assert [each.reward for each in group.completions] == [0.0, 0.0, 1.0], "in their own order"
+    assert [len(each.tokens) for each in group.completions] == [1, 2, 3]
+    scores = {each.name: each for each in group.completions[2].scores}
     assert scores["longest"].revision == longest.revision
     assert scores["exact"].weight == 0, "a shadow is scored and has no part in the reward"
+    assert not assembler.running
