@@ -83,6 +83,7 @@ class Form {
       const { job } = await rpc("JobsService", "CreateJob", { requestId: this.requestId, spec: wire({ ...this.value(), rewards }) });
       sessionStorage.removeItem(DRAFT);
       toast("good", "The job is queued.");
+      for (const { name, line, message } of this.rewards.warnings()) toast("warn", `Reward ${name}${line ? `, line ${line}` : ""}: ${message}`);
       location.hash = `#/jobs/${job.id}`;
     } catch (error) {
       this.requestId = undefined;
