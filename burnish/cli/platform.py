@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -88,7 +89,7 @@ def status(directory: Directory = DEFAULT_DIR, *, json: output.Json = False) -> 
     if json:
         output.print_json({"running": True, **output.plain(state), "services": services})
         return
-    _show_state(state, as_json=False)
+    _show_state(state, as_json=False, services=services)
     doing = {service.service: service.activity for service in services}
     rows = (
         (name, state.pids.get(name), state.problems.get(name) or doing.get(name, ""))
@@ -156,7 +157,9 @@ def _services(state: State) -> tuple[ServiceStatus, ...]:
         return ()
 
 
-def _show_state(state: State, *, as_json: bool) -> None:
+def _show_state(
+    state: State, *, as_json: bool, services: Sequence[ServiceStatus] | None = None
+) -> None:
     if as_json:
         output.print_json(state)
         return
@@ -166,6 +169,15 @@ def _show_state(state: State, *, as_json: bool) -> None:
             "OpenAI API": f"{state.http_url}/v1",
             "gRPC": state.grpc_address,
             "NATS": state.nats_url,
-            "rewards run in": "containers" if state.sandbox == "docker" else "plain processes",
+            "isolation of scores": _isolation(
+                state, _services(state) if services is None else services
+            ),
         }
     )
+
+
+def _isolation(state: State, services: Sequence[ServiceStatus]) -> str:
+    """As scores will name it: what reward services report, else what they were started with."""
+    found = {one.details.get("sandbox", "") for one in services if one.service == "reward"} - {""}
+    names = ", ".join(sorted(found)) or state.sandbox
+    return names if names == "docker" else f"{names} (for development)"

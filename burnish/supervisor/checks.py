@@ -158,8 +158,9 @@ def _base_model(models_dir: Path) -> Check:
 def _docker() -> Check:
     problem = docker_problem()
     if problem is None:
-        return Check("docker", ok=True, message="an engine answers: rewards run in containers")
-    message = f"{problem}: rewards would run as plain processes, which is for development"
+        return Check("docker", ok=True, message="an engine answers: scores have isolation docker")
+    isolation = "process" if os.geteuid() == 0 else "process-unsafe"
+    message = f"{problem}: scores would have isolation {isolation}, which is for development"
     return Check("docker", ok=False, message=message, required=False)
 
 

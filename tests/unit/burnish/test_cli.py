@@ -117,11 +117,21 @@ def test_doctor_looks_at_this_machine(tmp_path: Path) -> None:
     assert {"packages", "disk", "http port", "base model", "docker", "gpu"} < set(found)
 
 
+@pytest.mark.parametrize(("found", "word"), [(None, "docker"), ("no engine", "process")])
+def test_doctor_says_which_isolation_scores_will_have(
+    found: str | None, word: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(checks, "docker_problem", lambda: found)
+    check = next(one for one in checks.run_checks(tmp_path, tmp_path, {}) if one.name == "docker")
+    assert f"isolation {word}" in check.message
+    assert check.ok == (found is None)
+
+
 def test_every_verb_that_scripts_rely_on_takes_json(capsys: pytest.CaptureFixture[str]) -> None:
     verbs = {
         "": "up down status doctor chat demo",
         "files": "upload list get delete",
-        "rewards": "create list get test",
+        "rewards": "create list get test lint",
         "jobs": "create list get watch events metrics completions cancel",
         "adapters": "list pull",
         "models": "list",
