@@ -38,6 +38,11 @@ test: $(DEV)  ## run the tests, after making ready what they need (ARGS="-k word
 	@scripts/test_tools.sh
 	@OMP_NUM_THREADS=1 python -m pytest $(ARGS)
 
+.PHONY: test-sandbox
+test-sandbox: $(DEV)  ## attack the reward sandbox, judge the suite of kernels, soak the lanes
+	@scripts/test_tools.sh
+	@OMP_NUM_THREADS=1 python -m pytest tests/attacks tests/kernels tests/soak $(ARGS)
+
 .PHONY: test-containers
 test-containers: $(DEV) images  ## run a short job through the containers of compose.yaml
 	@BURNISH_TEST_CONTAINERS=1 python -m pytest tests/e2e/test_compose.py $(ARGS)
