@@ -31,7 +31,7 @@ class Page {
       job_updated: ({ jobUpdated }) => this.onUpdate(jobUpdated),
       step_completed: ({ stepCompleted }) => this.onStep(stepCompleted),
       policy_published: ({ policyPublished }) => this.onPolicy(policyPublished),
-      rewards_updated: () => this.rewards.refresh(),
+      rewards_updated: ({ rewardsUpdated }) => this.rewards.onUpdated(rewardsUpdated),
       evaluation_completed: ({ evaluationCompleted }) => this.onEvaluation(evaluationCompleted),
     }, (connected) => { this.live.hidden = connected || isOver(this.job); });
   }
@@ -81,6 +81,7 @@ class Page {
   onUpdate(update) {
     Object.assign(this.job, { state: update.state, stage: update.stage, message: update.message });
     if (Number(update.totalSteps)) this.job.totalSteps = update.totalSteps;
+    if (isOver(this.job)) this.rewards.takeNewest();
     this.draw();
     this.refreshSoon();
   }
@@ -113,7 +114,7 @@ class Page {
     this.cancel.disabled = true;
     try {
       const { job } = await rpc("JobsService", "CancelJob", { id: this.job.id });
-      this.job = { ...this.job, message: job.message };
+      this.job.message = job.message;
       toast("", "The job stops at the next step boundary. Its adapters stay.");
     } catch (error) {
       showError(this.problem, error);
