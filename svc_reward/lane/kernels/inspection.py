@@ -38,10 +38,11 @@ def inspect(completion: str, example: Mapping[str, str]) -> Inspected:
         frame = example.get("template") or ""
         source = template.fill(frame, completion) if frame else completions.extract(completion)
         tree = completions.parse(source)
+        kernels = extract(source, tree)
         seen = static_check.check(tree, single=not _REDUCED.search(example.get("task", "")))
     except FormatError as error:
         text = f"{error}; expected a module with class {ENTRY} and its @triton.jit kernels"
         return Inspected(None, Kernels(""), (), text)
     except RecursionError:
         return Inspected(None, Kernels(""), (), "nested too deeply to be read")
-    return Inspected(source, extract(source, tree), seen.flags, "\n".join(seen.messages))
+    return Inspected(source, kernels, seen.flags, "\n".join(seen.messages))
