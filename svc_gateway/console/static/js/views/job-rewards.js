@@ -35,6 +35,9 @@ export class Rewards {
     this.takeNewest();
   }
 
+  /** The event that says so may be here before the gateway's own read model has it. */
+  get inForce() { return [...this.applied.keys()].at(-1) ?? (this.job.rewardSet || 1); }
+
   get newest() { return (this.job.rewardSets ?? []).at(-1); }
 
   /** A step boundary at which a set came into force. */
@@ -81,7 +84,7 @@ export class Rewards {
     this.back.hidden = over || this.job.rewardSets.length < 2;
     this.discard.hidden = !this.touched;
     this.history.replaceChildren(...(this.job.rewardSets ?? []).toReversed().map((set) => h("tr", {},
-      h("td", {}, `${set.number}${set.number === (this.job.rewardSet || 1) ? ", in force" : ""}`),
+      h("td", {}, `${set.number}${set.number === this.inForce ? ", in force" : ""}`),
       h("td", {}, this.since(set)),
       h("td", {}, set.rewards.map((one) => `${one.name} ${one.weight ?? 0} (${one.revision.slice(0, 8)})`).join(", ")),
       h("td", {}, set.reason ?? ""),
@@ -92,7 +95,7 @@ export class Rewards {
     const step = this.applied.get(set.number);
     if (step) return `step ${step}`;
     if (set.number === 1) return "the start";
-    if (isOver(this.job) || set.number <= (this.job.rewardSet ?? 1)) return "never in force";
+    if (isOver(this.job) || set.number <= this.inForce) return "never in force";
     return Number(set.fromStep ?? 0) ? `waits for step ${set.fromStep}` : "waits for the next boundary";
   }
 
