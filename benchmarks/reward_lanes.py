@@ -2,8 +2,10 @@
 
     python benchmarks/reward_lanes.py [--short] [--json] [--sandbox docker] [--lanes 2]
 
-Peers, on the same image and engine in the same run: one `docker run` for each score, and one
-`docker exec` in a running container. The last line is a JSON object; the ratios are what counts.
+Peers, on the same engine in the same run: one `docker run` for each score, one `docker exec` in a
+running container, both on the lanes' image; and the `llm-sandbox` package, on an image with a shell
+and in a virtual environment that this script makes. Everybody runs at the same niceness. The last
+line is a JSON object; the ratios are what counts.
 """
 
 import argparse
@@ -11,9 +13,12 @@ import asyncio
 import json
 import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from burnish.reward_spec import RewardDefinition
@@ -21,6 +26,7 @@ from svc_reward.backend import Backend
 from svc_reward.config import RewardSettings
 from svc_reward.contract import Case, LaneClass, Program
 from svc_reward.docker_backend import DockerBackend
+from svc_reward.lane.settings import LaneSettings
 from svc_reward.lane.wire import Status
 from svc_reward.lane_pool import LanePool
 from svc_reward.sandbox import open_backend
@@ -28,6 +34,11 @@ from svc_reward.sandbox import open_backend
 TRIVIAL = "def reward(prompt, completion, example): return float(completion == example['a'])"
 CASE = Case("p", "1", {"a": "1"})
 PRINTS = f"{TRIVIAL}\nprint(reward('p', '1', {{'a': '1'}}))"
+
+ROOT = Path(__file__).parents[1]
+PEER_PACKAGE = "llm-sandbox[docker]==0.3.46"
+PEER_VENV = ROOT / ".venv-llm-sandbox"
+PEER_IMAGE = "python:3.11-slim-bookworm"
 
 TRITON = """
 import torch
@@ -52,7 +63,7 @@ class Rate:
     per_second: float
     p50_ms: float
     p99_ms: float
-    cpu_ms: float | None
+    cpu_ms: float | None = None
     """Mean of a score; None for peers, whose CPU time is partly the engine's."""
 
 
@@ -102,6 +113,15 @@ async def warm_lanes(
         await pool.close()
 
 
+class LevelBackend(DockerBackend):
+    """Lanes that are not nice to others: their peers are not either."""
+
+    def _options(self, lane_class: LaneClass, first_uid: int, gpu: str) -> dict[str, Any]:
+        options = super()._options(lane_class, first_uid, gpu)
+        lane = LaneSettings.parse(options["command"][0])
+        return options | {"command": [lane._replace(nice=0).dump()]}
+
+
 def container_options(backend: DockerBackend) -> dict[str, Any]:
     """A lane's flags for a container that is none."""
     options = backend._options(LaneClass(), 20_000, "")  # noqa: SLF001 - the same flags
@@ -144,6 +164,21 @@ async def docker_exec(backend: DockerBackend, width: int, seconds: float) -> Rat
         container.remove(force=True)
 
 
+def llm_sandbox(width: int, seconds: float) -> dict[str, Rate]:
+    """The package with a session for each score, and with sessions that are kept."""
+    python = PEER_VENV / "bin" / "python"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", PEER_VENV], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", PEER_PACKAGE], check=True)
+    subprocess.run([ROOT / "scripts" / "base_image.sh"], check=True)
+    script = Path(__file__).with_name("peer_llm_sandbox.py")
+    command = [python, script, PEER_IMAGE, str(seconds), str(width), PRINTS]
+    # Its own log lines come first.
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    return {name: Rate(**rate) for name, rate in found.items()}
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--short", action="store_true", help="2 seconds of each")
@@ -153,7 +188,8 @@ async def main() -> None:
     options = parser.parse_args()
     seconds = 2.0 if options.short else 10.0
     settings = RewardSettings(sandbox=options.sandbox, reward_lanes=options.lanes)
-    backend = open_backend(settings)
+    in_docker = options.sandbox == "docker"
+    backend = LevelBackend(settings) if in_docker else open_backend(settings)
     result: dict[str, Any] = {"lanes": options.lanes, "load": round(os.getloadavg()[0], 2)}
     result |= backend.describe()
 
@@ -172,6 +208,11 @@ async def main() -> None:
             result["ratio_docker_run"] = round(lanes.per_second / cold.per_second, 1)
             running = note("docker_exec", await docker_exec(backend, options.lanes, seconds))
             result["ratio_docker_exec"] = round(lanes.per_second / running.per_second, 1)
+            peers = await asyncio.to_thread(llm_sandbox, options.lanes, seconds)
+            for name, peer in peers.items():
+                note(f"llm_sandbox_{name}", peer)
+                result[f"ratio_llm_sandbox_{name}"] = round(lanes.per_second / peer.per_second, 1)
+        result["load_after"] = round(os.getloadavg()[0], 2)
         print(json.dumps(result))
     finally:
         backend.close()
