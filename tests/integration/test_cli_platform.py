@@ -15,6 +15,24 @@ pytestmark = pytest.mark.model
 
 ROWS = '{"prompt": "say hi", "completion": "hi"}\n{"prompt": "say yes", "completion": "yes"}\n'
 REWARD = "def reward(prompt, completion, example):\n    return float(prompt.endswith(completion))\n"
+ROLLS = """import random
+def reward(prompt, completion, example):
+    return random.random() + len(completion)
+"""
+RANKS = """def reward(prompt, completions, example):
+    ordered = sorted(map(len, completions))
+    return [ordered.index(len(text)) for text in completions]
+"""
+EXPLAINS = """def reward(prompt, completion, example):
+    return {"score": 0.5, "scores": {"length": len(completion)}, "flags": ["short"]}
+"""
+GRADER = {
+    "type": "string_check",
+    "name": "exact",
+    "operation": "eq",
+    "input": "{{ sample.output_text }}",
+    "reference": "{{ item.answer }}",
+}
 
 
 class Burnish:
@@ -77,6 +95,77 @@ def test_a_reward_that_raises_is_status_1(burnish: Burnish, rows: Path, tmp_path
     verdicts = burnish("rewards", "test", broken, "--rows", rows, status=1)
     assert {verdict["status"] for verdict in verdicts} == {"error"}
     assert "ZeroDivisionError" in verdicts[0]["message"]
+
+
+def test_remarks_are_printed_at_creation_and_by_lint(
+    burnish: Burnish, burnish_up: Platform, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "rolls.py"
+    file.write_text(ROLLS)
+    (remark,) = burnish("rewards", "lint", file, status=1)
+    assert (remark["line"], remark["rule"]) == (3, "randomness")
+    assert burnish("rewards", "create", file)["warnings"] == [remark]
+    assert cli.run(["--address", burnish_up.grpc_address, "rewards", "create", str(file)]) == 0
+    assert f"{file}:3: randomness: " in capsys.readouterr().out
+
+
+def test_a_definition_comes_back_as_its_options_said(
+    burnish: Burnish, burnish_up: Platform, reward: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    limits = ("--limit", "seconds=5", "--limit", "memory_mib=128")
+    old = burnish("rewards", "create", reward, "--name", "limited", *limits)
+    new = burnish("rewards", "create", reward, "--name", "limited")
+    assert old["definition"]["limits"]["seconds"] == 5
+    assert burnish("rewards", "get", "limited")["revision"] == new["revision"]
+    again = burnish("rewards", "get", "limited", "--revision", old["revision"])
+    assert again["definition"] == old["definition"]
+    assert cli.run(["--address", burnish_up.grpc_address, "rewards", "get", "limited"]) == 0
+    assert capsys.readouterr().out.rstrip() == REWARD.rstrip()
+
+
+def test_presets_and_graders_are_created_too(burnish: Burnish, tmp_path: Path) -> None:
+    weights = ("--option", "weights.correct=1", "--option", "target=cuda:80")
+    kernels = burnish("rewards", "create", "--preset", "triton", *weights)
+    assert kernels["name"] == "triton"
+    assert kernels["definition"]["options"] == {"weights": {"correct": 1}, "target": "cuda:80"}
+    grader = tmp_path / "exact.json"
+    grader.write_text(json.dumps(GRADER))
+    given = ("--prompt", "4?", "--example", '{"answer": "4"}', "--completion", "4")
+    (verdict,) = burnish("rewards", "test", "--grader", grader, *given)
+    assert verdict["score"] == 1.0
+    assert burnish("rewards", "create", "--grader", grader)["definition"]["grader"] == GRADER
+
+
+@pytest.mark.parametrize(
+    "options", [("--secret", "NOWHERE"), ("--package", "six"), ("--limit", "seconds=3600")]
+)
+def test_what_is_not_there_is_refused_at_creation(
+    burnish: Burnish, reward: Path, options: tuple[str, str]
+) -> None:
+    burnish("rewards", "create", reward, "--name", "unusable", *options, status=2)
+    assert "unusable" not in {one["name"] for one in burnish("rewards", "list")}
+
+
+def test_completions_of_one_row_are_a_group(burnish: Burnish, tmp_path: Path) -> None:
+    file = tmp_path / "ranks.py"
+    file.write_text(RANKS)
+    pasted = tmp_path / "pasted.jsonl"
+    pasted.write_text('{"completion": "three"}\n"a"\n')
+    given = ("--prompt", "p", "--completion", "zz", "--completions-file", pasted)
+    verdicts = burnish("rewards", "test", file, *given)
+    assert [verdict["score"] for verdict in verdicts] == [1.0, 2.0, 0.0]
+
+
+def test_parts_and_flags_are_shown(
+    burnish_up: Platform, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "explains.py"
+    file.write_text(EXPLAINS)
+    command = ["--address", burnish_up.grpc_address, "rewards", "test", str(file)]
+    assert cli.run([*command, "--prompt", "p", "--completion", "abc"]) == 0
+    shown = capsys.readouterr().out
+    assert "length=3" in shown
+    assert "short" in shown
 
 
 def test_the_base_model_chats(burnish: Burnish) -> None:
