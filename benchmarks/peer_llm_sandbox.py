@@ -9,7 +9,8 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
 
 from llm_sandbox import SandboxSession  # type: ignore[import-not-found, unused-ignore]
 
@@ -27,17 +28,22 @@ HARDENED: dict[str, Any] = {
 }
 
 
-def session(image: str) -> Any:
-    return SandboxSession(
+class Session(Protocol):
+    def run(self, code: str) -> Any: ...  # noqa: ANN401 - its own type
+
+
+def session(image: str) -> AbstractContextManager[Session]:
+    opened: AbstractContextManager[Session] = SandboxSession(
         image=image,
         lang="python",
         keep_template=True,
         skip_environment_setup=True,
         runtime_configs=dict(HARDENED),
     )
+    return opened
 
 
-def score(opened: Any, code: str) -> None:
+def score(opened: Session, code: str) -> None:
     result = opened.run(code)
     if result.stdout.strip() != "1.0":
         raise RuntimeError(result)
