@@ -254,12 +254,9 @@ def _imports(tree: ast.Module, packages: Sequence[str]) -> Iterator[Remark]:
 
 
 def _provides(package: str, module: str) -> bool:
-    """By their names, which mostly hold one another: `python-dateutil`, `dateutil`."""
-    known = _NAMED_OTHERWISE.get(package)
-    if known:
-        return known == module
-    package = package.replace("-", "")
-    return bool(package) and (module in package or package in module)
+    """By their names: `python-dateutil` has `dateutil`, `google-cloud-storage` has `google`."""
+    names = {package, package.removeprefix("py"), *package.split("-")}
+    return module in names or _NAMED_OTHERWISE.get(package) == module
 
 
 def _plain(name: str) -> str:

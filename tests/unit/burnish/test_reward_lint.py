@@ -72,7 +72,13 @@ def test_named_packages_are_not_missing() -> None:
 
 @pytest.mark.parametrize(
     ("package", "module"),
-    [("scikit-learn>=1", "sklearn"), ("python-dateutil", "dateutil"), ("PyYAML", "yaml")],
+    [
+        ("scikit-learn>=1", "sklearn"),
+        ("python-dateutil", "dateutil"),
+        ("PyYAML", "yaml"),
+        ("pyjwt", "jwt"),
+        ("Pint[uncertainties]", "pint"),
+    ],
 )
 def test_a_package_may_be_named_otherwise_than_its_module(package: str, module: str) -> None:
     source = f"import {module}\ndef reward(p, completion, e): return {module}.f(completion)"
