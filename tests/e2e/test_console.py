@@ -77,6 +77,17 @@ def _any_file() -> re.Pattern[str]:
     return re.compile(r"file-.+")
 
 
+async def try_a_group(page: Page) -> None:
+    """Two completions of one row, compared; the added one goes again."""
+    await page.fill("#reward-source-0", LONGEST)
+    row = page.locator("#try-results-0 .try").first
+    await row.get_by_text("Add a completion").click()
+    await row.locator("textarea").last.fill("x")
+    await page.click("#try-reward-0")
+    await expect(row.locator(".score")).to_have_text(["1.00", "0.00"], timeout=60_000)
+    await row.get_by_label("Remove this completion").last.click()
+
+
 async def edit_rewards(page: Page) -> None:
     """Write two functions, try a broken one and a right one."""
     await page.fill("#reward-name-0", "format")
@@ -87,6 +98,10 @@ async def edit_rewards(page: Page) -> None:
     await page.click("#try-reward-0")
     results = page.locator("#try-results-0")
     await expect(results).to_contain_text("ZeroDivisionError", timeout=60_000)
+    remarks = page.locator("#reward-warnings-0")
+    await expect(remarks).to_contain_text("ignores-completion")
+    await try_a_group(page)
+    await expect(remarks).to_be_hidden()
     source = (EXTRACTION / "reward_format.py").read_text()
     await page.fill(
         "#reward-source-0", source.replace("    try:", "    print('judged')\n    try:", 1)
@@ -103,20 +118,23 @@ async def edit_rewards(page: Page) -> None:
     await page.fill("#reward-source-1", (EXTRACTION / "reward_correct.py").read_text())
 
 
+async def fill_small_rl(page: Page, changes: dict[str, str]) -> None:
+    values = {
+        "#rl-prompts-per-step": "2",
+        "#rl-learning-rate": "0.001",
+        "#rl-sampling-max-tokens": "40",
+    }
+    for name, value in (values | changes).items():
+        await page.fill(name, value)
+    await page.click("text=Adapter, evaluation and seed")
+    await page.fill("#evaluation-sampling-max-tokens", "40")
+
+
 async def start(page: Page) -> str:
     """Fill in a small job, meet an error in place, mend it, start; the job's id."""
     await page.fill("#job-name-input", "from-the-console")
     await page.uncheck("#stage-sft")
-    for name, value in {
-        "#rl-steps": "2",
-        "#rl-prompts-per-step": "2",
-        "#rl-group-size": "1",
-        "#rl-learning-rate": "0.001",
-        "#rl-sampling-max-tokens": "40",
-    }.items():
-        await page.fill(name, value)
-    await page.click("text=Adapter, evaluation and seed")
-    await page.fill("#evaluation-sampling-max-tokens", "40")
+    await fill_small_rl(page, {"#rl-steps": "2", "#rl-group-size": "1"})
     await page.click("#start-job")
     await expect(page.locator("#form-error")).to_contain_text("group_size")
     await expect(page.locator("#rl-group-size")).to_have_attribute("aria-invalid", "true")
@@ -184,3 +202,60 @@ async def test_a_job_is_cancelled_and_bad_data_is_explained(
     await page.click("#start-job")
     await page.click("#cancel-job", timeout=60_000)
     await expect(page.locator("#job-state")).to_contain_text("Cancelled", timeout=240_000)
+
+
+BRIEF = """\
+def reward(prompt, completion, example):
+    return 1 / (1 + len(completion))
+"""
+LONGEST = """\
+def reward(prompt, completions, example):
+    longest = max(map(len, completions))
+    return [float(len(each) == longest) for each in completions]
+"""
+
+
+async def apply_rewards(page: Page) -> None:
+    """Meet an error in place, then change the source of one reward and watch by another."""
+    await page.click("text=Edit >> nth=0")
+    source = page.locator("#edit-brief")
+    await expect(source).to_have_value(re.compile("def reward"))
+    await source.fill("def reward(prompt, completion, example):\n    return 1 / 0\n")
+    await page.click("#update-rewards")
+    await expect(page.locator("#rewards-error")).to_contain_text(
+        "ZeroDivisionError", timeout=60_000
+    )
+    await source.fill(BRIEF.replace("1 /", "0.5 /"))
+    await page.click("#add-shadow")
+    await page.fill("#edit-shadow_1", LONGEST)
+    await page.fill("#rewards-reason", "half marks")
+    await page.click("#update-rewards")
+    newest = page.locator("#reward-sets tr").first
+    await page.click("text=History of the sets")
+    await expect(newest).to_contain_text("half marks", timeout=60_000)
+    await expect(newest).to_contain_text(re.compile(r"2, in force.*step \d"), timeout=120_000)
+
+
+async def test_a_running_job_gets_other_rewards(page: Page, held_out: Path, tmp_path: Path) -> None:
+    await page.goto("/#/new")
+    await upload(page, held_out)
+    await page.fill("#reward-name-0", "brief")
+    await page.fill("#reward-source-0", BRIEF)
+    await page.uncheck("#stage-sft")
+    await fill_small_rl(page, {"#rl-steps": "200", "#rl-group-size": "2"})
+    await page.click("#start-job")
+    await expect(page.locator("#completions .score").first).to_be_visible(timeout=240_000)
+    await apply_rewards(page)
+    chips = page.locator("#completions .score", has_text="shadow_1")
+    await expect(chips.first).to_be_visible(timeout=120_000)
+    await page.click("[aria-label='Re-score brief']")
+    await expect(page.locator("#rescored-figures")).to_contain_text("then, brief", timeout=120_000)
+    picture = Path(os.environ.get("BURNISH_SCREENSHOT_REWARDS") or tmp_path / "rewards.png")
+    await page.locator("section[aria-label=Rewards]").screenshot(path=picture)
+    await page.click("#rollback-rewards")
+    newest = page.locator("#reward-sets tr").first
+    await expect(newest).to_contain_text("rolled back to set 1", timeout=60_000)
+    await expect(newest).to_contain_text("3, in force", timeout=120_000)
+    await page.click("#cancel-job")
+    await expect(page.locator("#job-state")).to_contain_text("Cancelled", timeout=240_000)
+    await expect(page.locator("#update-rewards")).to_be_hidden()
