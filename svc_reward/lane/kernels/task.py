@@ -68,7 +68,7 @@ class Task:
         """The model, initialised from a seed."""
         positional, keywords = self.arguments()
         # `torch.manual_seed` notes a stack trace for each kind of device that is not there.
-        torch.random.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         model = self._call("Model", *positional, **keywords)
         if not isinstance(model, torch.nn.Module):
             raise TaskError("Model is no torch.nn.Module")
@@ -76,7 +76,7 @@ class Task:
 
     def draw(self, seed: int) -> list[Any]:
         """One input set."""
-        torch.random.default_generator.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
         return list(self._call("get_inputs"))
 
     def _call(self, name: str, *arguments: Any, **keywords: Any) -> Any:
