@@ -10,9 +10,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from svc_reward import outcome
-from svc_reward.lane import verdict
+from svc_reward.lane import verdict, workers
 from svc_reward.lane.kernels import protocol, reports
+from svc_reward.lane.kernels.compiler import Compiled
 from svc_reward.lane.requests import read_request
+from svc_reward.lane.roles import Role
 from svc_reward.lane.wire import (
     CHILD_STATUSES,
     GRADER_STATUSES,
@@ -117,10 +119,38 @@ def test_a_request_is_followed_or_refused(message: bytes, count: int) -> None:
     assert _descriptors() == before, "whatever came with it is closed"
 
 
+STARTS = st.builds(
+    workers.START.pack,
+    st.just(workers.START_MARK),
+    st.integers(0, 255),
+    FLOATS,
+    st.integers(0, 2**64 - 1),
+)
+KILLS = st.builds(workers.KILL.pack, st.just(workers.KILL_MARK), st.integers(0, 2**32 - 1))
+
+
+@given(mutated(st.one_of(STARTS, KILLS)), st.integers(0, 20))
+@settings(max_examples=600, deadline=None)
+def test_a_control_message_starts_only_what_may_be_started(message: bytes, count: int) -> None:
+    before = _descriptors()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        socket.send_fds(theirs, [message or b"\0"], [theirs.fileno()] * count)
+        request = read_request(ours)
+        assert request is not None
+        if not request.refusal and request.kill is None:
+            assert request.role in {Role.RUN, Role.CANDIDATE, Role.COMPILER}
+            assert 0 < request.seconds < math.inf
+            assert len(request.ends) == 3
+        request.close()
+    assert _descriptors() == before, "whatever came with it is closed"
+
+
 PARSERS: list[Callable[[bytes], object]] = [
     reports.unpack_state,
     reports.Failure.unpack,
     reports.Report.unpack,
+    Compiled.unpack,
 ]
 
 
