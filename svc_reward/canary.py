@@ -15,6 +15,8 @@ from svc_reward.outcome import Outcome
 
 SECONDS = 60.0
 """For the first kernel on a device, with everything that is loaded for it."""
+OPTIONS = {"trials": 1, "weights": {"correct": 1.0}}
+"""Without a weight for speed, nothing is timed."""
 TASK = """\
 import torch
 
@@ -55,6 +57,17 @@ class ModelNew(torch.nn.Module):
 """
 
 
+def is_due(found: Outcome) -> bool:
+    """Whether an evaluation may have failed for its device, or may have harmed it.
+
+    An error such as an illegal address is the kernel's own, one such as an uncorrectable memory error
+    is not, and a kernel can print either: only another kernel on the same device tells them apart.
+    """
+    if found.infrastructure:  # is tried again anyway
+        return False
+    return found.status is not Status.OK or "CUDA error" in found.message
+
+
 class Lane(Protocol):
     """What is checked: `WarmLane`, above all."""
 
@@ -73,7 +86,7 @@ def check(lane: Lane, limits: Limits, *, gpu: bool, kernel: str = KERNEL) -> Non
     Raises:
         SandboxError: the lane does not find it right; says what it found.
     """
-    program = Program.triton(RewardDefinition(preset="triton", options={"trials": 1}))
+    program = Program.triton(RewardDefinition(preset="triton", options=OPTIONS))
     if gpu:
         program = program.on_gpu()
     case = Case("", kernel, {"task": TASK, "shapes": json.dumps([{"SIZE": 41}])})

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 import torch
 
-from . import faults, hooks, packing, protocol
+from . import faults, hooks, packing, protocol, timing
 from .protocol import Kind, Message
-from .reports import MAX_STATE, Behaviour, Failure, Layout, Report, pack_state
+from .reports import MAX_STATE, Behaviour, Failure, Layout, Report, pack_state, pack_time
 
 FILENAME = "candidate.py"
 ENTRY = "ModelNew"
@@ -66,6 +66,20 @@ def warm() -> None:
     sys.modules.pop("candidate", None)
 
 
+def stand_by(device: str) -> None:
+    """Do in this process what no fork inherits: its context on the device, its first operation."""
+    values = torch.arange(8.0, device=device)
+    (values * values).sum().item()
+
+
+class _Call(NamedTuple):
+    """A call that was timed: what came out, and the inputs as they are now and as they were sent."""
+
+    result: Any
+    inputs: list[torch.Tensor]
+    sent: list[torch.Tensor]
+
+
 class Session:
     """One candidate: its module, its models, the buffers that its inputs lie in."""
 
@@ -76,6 +90,8 @@ class Session:
         self._make: Callable[..., Any] | None = None
         self._models: dict[int, Any] = {}
         self._slots: dict[int, list[torch.Tensor]] = {}
+        self._rig = timing.Rig(start.device)
+        self._timed: _Call | None = None
 
     def run(self) -> None:
         self._watch.install()
@@ -109,6 +125,10 @@ class Session:
             return self._build(order, message.fds)
         if message.kind is Kind.CALL:
             return self._call(order, message.fds)
+        if message.kind is Kind.TIME:
+            return self._time(order, message.fds)
+        if message.kind is Kind.SHOW and self._timed is not None:
+            return self._done(self._timed, message.fds[0])
         raise protocol.ProtocolError("not for a candidate")
 
     def _build(self, order: dict[str, Any], fds: tuple[int, ...]) -> tuple[Kind, bytes]:
@@ -121,7 +141,7 @@ class Session:
                 self._models[order["model"]].load_state_dict(named, strict=False)
             return Kind.BUILT, pack_state([])
         assert self._make is not None  # noqa: S101 - a grader only goes on after LOADED
-        torch.random.default_generator.manual_seed(order["seed"])
+        torch.default_generator.manual_seed(order["seed"])
         arguments, keywords = packing.decode(order["arguments"], [])
         with self._watch.loading():
             model = self._make(*arguments, **keywords)
@@ -138,18 +158,50 @@ class Session:
             fds: the inputs' bytes, and where the outputs' bytes go.
         """
         source, target = fds
-        layouts = [Layout("", dtype, tuple(shape)) for dtype, shape, _ in order["tensors"]]
-        data = _read(source, packing.size_of(layouts))
-        sent = packing.unpack(data, layouts)
-        inputs = self._place(order["slot"], sent, [strides for *_, strides in order["tensors"]])
+        inputs, sent = self._receive(order, source)
         arguments = packing.decode(order["inputs"], inputs)
         with self._watch.calling(ablated=order["ablated"]):
             result = self._models[order["model"]](*arguments)
-        self._synchronize()
-        outputs = packing.leaves(result)
-        report = self._report(outputs, inputs, sent)
+        self._rig.synchronize()
+        return self._done(_Call(result, inputs, sent), target)
+
+    def _time(self, order: dict[str, Any], fds: tuple[int, ...]) -> tuple[Kind, bytes]:
+        """Run the model once against the clock.
+
+        Everything but the call is done before the grader is told that its clock may start.
+
+        Args:
+            order: as for `_call`, with "traced" instead of "ablated", and "empty" for no call at all.
+            fds: the inputs' bytes.
+        """
+        self._timed = None
+        inputs, sent = self._receive(order, fds[0])
+        arguments = packing.decode(order["inputs"], inputs)
+        model = (lambda *_: None) if order["empty"] else self._models[order["model"]]
+        with self._watch.timing(traced=order["traced"]):
+            self._rig.flush()
+            protocol.send(self._link, Kind.READY)
+            if protocol.receive(self._link).kind is not Kind.GO:
+                raise protocol.ProtocolError("not what follows READY")
+            taken, result = self._rig.run(functools.partial(model, *arguments))
+        self._timed = _Call(result, inputs, sent)
+        return Kind.TIMED, pack_time(taken)
+
+    def _done(self, call: _Call, target: int) -> tuple[Kind, bytes]:
+        """Say what a call did, and put its outputs where they belong."""
+        outputs = packing.leaves(call.result)
+        report = self._report(outputs, call.inputs, call.sent)
         _write(target, [tensor for _, tensor in outputs])
         return Kind.DONE, _fitting(report)
+
+    def _receive(
+        self, order: dict[str, Any], source: int
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """The inputs in their buffers, and as they were sent."""
+        layouts = [Layout("", dtype, tuple(shape)) for dtype, shape, _ in order["tensors"]]
+        data = _read(source, packing.size_of(layouts))
+        sent = packing.unpack(data, layouts)
+        return self._place(order["slot"], sent, [row[2] for row in order["tensors"]]), sent
 
     def _place(
         self, slot: int, sent: list[torch.Tensor], strides: list[list[int]]
@@ -188,10 +240,6 @@ class Session:
         layouts = tuple(packing.layout_of(name, tensor) for name, tensor in outputs)
         watch = self._watch
         return Report(layouts, behaviour, watch.cost, watch.ops, watch.launches)
-
-    def _synchronize(self) -> None:
-        if self._start.device != "cpu":
-            torch.cuda.synchronize()
 
 
 def _module(source: str, filename: str) -> types.ModuleType:

@@ -13,9 +13,10 @@ from ..wire import Status
 from ..workers import Ended, Worker, Workers
 from . import packing, protocol, reference
 from .candidate import Start
+from .clocks import Lap
 from .endings import Ending, of_process
 from .protocol import Kind, Message
-from .reports import Failure, Layout, Report, unpack_state
+from .reports import Failure, Layout, Report, unpack_state, unpack_time
 
 Parsed = TypeVar("Parsed")
 
@@ -103,35 +104,71 @@ class Candidate:
             ablated: kernels do nothing.
             expected: what its outputs have to look like.
         """
-        tensors: list[torch.Tensor] = []
-        tree = packing.encode(list(inputs), tensors)
-        rows = [(str(t.dtype), list(t.shape), _strides(t)) for t in tensors]
-        order = {
-            "model": model,
-            "slot": slot,
-            "ablated": ablated,
-            "inputs": tree,
-            "tensors": rows,
-        }
-        source = protocol.memory(packing.buffer(packing.pack(tensors)))
-        blank = packing.buffer(reference.blank(expected))
-        target = protocol.memory(blank, seals=protocol.SIZED)
+        order, source = _packed(model, inputs, slot)
         try:
-            self._send(Kind.CALL, order, (source, target))
-            report = self._parsed(Report.unpack, self._answer(Kind.DONE))
-            # Copied once: what the process does to the file afterwards changes nothing.
-            data = torch.empty(len(blank), dtype=torch.uint8)
-            protocol.read_into(target, packing.buffer(data))
+            return self._outputs(Kind.CALL, {**order, "ablated": ablated}, (source,), expected)
         finally:
             os.close(source)
-            os.close(target)
-        return Answer(report, tuple(packing.unpack(data, expected)))
+
+    def time(
+        self,
+        model: int,
+        inputs: Sequence[Any],
+        *,
+        slot: int,
+        empty: bool = False,
+        traced: bool = False,
+    ) -> Lap:
+        """Run a model once against the clock.
+
+        Args:
+            model: which.
+            inputs: its arguments.
+            slot: the buffers that they are put into.
+            empty: everything but the call itself.
+            traced: operations are noted, which takes time.
+        """
+        order, source = _packed(model, inputs, slot)
+        try:
+            self._send(Kind.TIME, {**order, "empty": empty, "traced": traced}, (source,))
+            self._answer(Kind.READY)
+            began = time.perf_counter()
+            self._send(Kind.GO, {})
+            body = self._answer(Kind.TIMED)
+            wall = (time.perf_counter() - began) * 1e3
+        finally:
+            os.close(source)
+        return Lap(self._parsed(unpack_time, body), wall)
+
+    def show(self, expected: Sequence[Layout]) -> Answer:
+        """What the call that was timed last came to."""
+        return self._outputs(Kind.SHOW, {}, (), expected)
+
+    @property
+    def seconds_left(self) -> float:
+        return self._deadline - time.monotonic()
 
     def close(self) -> Ended | None:
         """End the process."""
         self._worker.link.close()
         self._worker.kill()
         return self._worker.ended(GRACE)
+
+    def _outputs(
+        self, kind: Kind, order: dict[str, Any], fds: tuple[int, ...], expected: Sequence[Layout]
+    ) -> Answer:
+        """Give an order that ends with outputs in memory that is made for them."""
+        blank = packing.buffer(reference.blank(expected))
+        target = protocol.memory(blank, seals=protocol.SIZED)
+        try:
+            self._send(kind, order, (*fds, target))
+            report = self._parsed(Report.unpack, self._answer(Kind.DONE))
+            # Copied once: what the process does to the file afterwards changes nothing.
+            data = torch.empty(len(blank), dtype=torch.uint8)
+            protocol.read_into(target, packing.buffer(data))
+        finally:
+            os.close(target)
+        return Answer(report, tuple(packing.unpack(data, expected)))
 
     def _send(self, kind: Kind, order: dict[str, Any], fds: tuple[int, ...] = ()) -> None:
         try:
@@ -166,6 +203,15 @@ class Candidate:
         if isinstance(error, protocol.Late):
             return Lost(Ending(Status.TIMEOUT, "took too long"))
         return Lost(Ending(Status.CRASH, f"broke the protocol: {error}"))
+
+
+def _packed(model: int, inputs: Sequence[Any], slot: int) -> tuple[dict[str, Any], int]:
+    """The order for a call, and a descriptor of its inputs' bytes."""
+    tensors: list[torch.Tensor] = []
+    tree = packing.encode(list(inputs), tensors)
+    rows = [(str(t.dtype), list(t.shape), _strides(t)) for t in tensors]
+    order = {"model": model, "slot": slot, "inputs": tree, "tensors": rows}
+    return order, protocol.memory(packing.buffer(packing.pack(tensors)))
 
 
 def _of_kind(message: Message, kind: Kind) -> bytes:

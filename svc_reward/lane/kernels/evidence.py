@@ -12,7 +12,7 @@ from . import poison
 from .compare import Finding, compare, same
 from .flags import Flag
 from .reference import Expected
-from .reports import Behaviour, Op, Report
+from .reports import Behaviour, Layout, Op, Report
 from .trials import Purpose, Trial
 
 FINISHING = 16
@@ -64,6 +64,36 @@ def agrees(outputs: Sequence[torch.Tensor], expected: Expected, *, accumulates: 
             prefix = f"{name}: " if len(outputs) > 1 else ""
             return Finding(right=False, text=prefix + finding.text)
     return Finding(right=True)
+
+
+def compared(outcome: Outcome, outputs: tuple[torch.Tensor, ...], *, accumulates: bool) -> Outcome:
+    """The outcome with its finding.
+
+    Args:
+        outcome: has its report.
+        outputs: bytes that came back, read as what was expected.
+        accumulates: see `compare`.
+    """
+    announced = outcome.report.outputs if outcome.report else ()
+    if announced != outcome.expected.layouts:
+        text = _difference(announced, outcome.expected.layouts)
+        return outcome._replace(finding=Finding(right=False, text=text))
+    finding = agrees(outputs, outcome.expected, accumulates=accumulates)
+    return outcome._replace(finding=finding, outputs=outputs)
+
+
+def _difference(found: Sequence[Layout], wanted: Sequence[Layout]) -> str:
+    """How announced outputs differ from the expected ones."""
+    if len(found) != len(wanted):
+        return f"{len(found)} outputs instead of {len(wanted)}"
+    for one, other in zip(found, wanted, strict=True):
+        if one.name != other.name:
+            return f"{one.name} instead of {other.name}"
+        if one.shape != other.shape:
+            return f"shape {list(one.shape)} instead of {list(other.shape)}"
+        if one.dtype != other.dtype:
+            return f"{one.dtype} instead of {other.dtype}"
+    return ""
 
 
 def conduct(outcomes: Sequence[Outcome], allowed: frozenset[str]) -> Iterator[str]:

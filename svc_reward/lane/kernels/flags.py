@@ -42,6 +42,8 @@ class Flag(StrEnum):
     """Something still runs after the call."""
     SIDE_STREAM = "side_stream"
     """Work is put where a clock does not see it."""
+    CLOCK_TAMPERING = "clock_tampering"
+    """The clock beside the kernel leaves out most of the time that the judge saw pass."""
     MODULE_MUTATION = "module_mutation"
     """Parts of PyTorch, Triton or the clock are replaced."""
     FORBIDDEN_ACCESS = "forbidden_access"

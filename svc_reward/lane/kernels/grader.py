@@ -13,19 +13,23 @@ from ..wire import Record, Status
 from ..workers import Workers
 from . import binaries, compiler, endings, evidence, oracle, score, task, trials
 from .candidate import Start
-from .compare import Finding
-from .dialogue import Answer, Candidate, Lost, Raised
+from .clocks import Verdict
+from .dialogue import Candidate, Lost, Raised
 from .endings import Ending
 from .evidence import Outcome
+from .flags import Flag
 from .inspection import Inspected, inspect
 from .oracle import Oracle
-from .reports import Cost, Launch, Layout
+from .reports import Cost, Launch
 from .score import Stages
+from .stopwatch import Stopwatch
 from .template import TemplateError
 from .trials import Purpose, Trial
 
 SHARE = 1 / 3
 """A candidate's life, and a compiler's, in parts of the evaluation's: the rest is the reference's."""
+BASELINES = 0.8
+"""Part of the evaluation's time by which the task's own model has to be timed as well."""
 PATIENCE = 2.0
 """Seconds of calls after which a kernel that is known to be wrong is not asked any further."""
 
@@ -35,6 +39,7 @@ _PURPOSES = {
     Purpose.REPEATED: "when it was asked a second time",
     Purpose.STRIDED: "with inputs that are not contiguous",
     Purpose.SHAPED: "with inputs of another shape",
+    Purpose.TIMED: "when it was timed",
 }
 
 
@@ -43,7 +48,8 @@ def grade(job: Mapping[str, Any], workers: Workers) -> Record:
 
     Args:
         job: "completion", "example" (task, and optionally template, shapes, allow_ops, strided),
-            "options" (of the preset, complete), "seed", and on a GPU "device".
+            "options" (of the preset, complete), "seed", and on a GPU "device". Tests have "time", which
+            times the interpreter as if it were a GPU.
         workers: starts the candidate's and the compiler's processes.
 
     Returns:
@@ -61,7 +67,7 @@ def grade(job: Mapping[str, Any], workers: Workers) -> Record:
             compiled = False if options["compile"] else None
             stages = Stages(format=found.source is not None, compiled=compiled)
             return _record(Status.OK, stages, found.flags, options, found.message)
-        return _Evaluation(found, job, workers.seconds * SHARE).run(workers)
+        return _Evaluation(found, job, workers.seconds).run(workers)
     except TemplateError as error:
         return Record(Status.ERROR, 0.0, f"example.template: {error}")
     except task.ShapesError as error:
@@ -76,7 +82,7 @@ class _Evaluation:
     Args:
         found: the candidate.
         job: see `grade`.
-        seconds: life of each worker.
+        seconds: that it may take.
     """
 
     def __init__(self, found: Inspected, job: Mapping[str, Any], seconds: float) -> None:
@@ -84,12 +90,17 @@ class _Evaluation:
         source, shapes = example["task"], example.get("shapes") or ""
         seed = int(job["seed"])
         self._found = found
-        self._start = Start(found.source or "", device=job.get("device", "cpu"))
+        device = job.get("device", "cpu")
+        self._start = Start(found.source or "", device=device)
         self._example = example
         self._options: Mapping[str, Any] = job["options"]
-        self._seconds = seconds
+        self._seconds = seconds * SHARE
+        self._last = time.monotonic() + seconds * BASELINES
         self._seed = seed
         self._oracle = Oracle(source, task.variants(source, shapes, seed), seed)
+        timed = device == "cuda" or job.get("time", False)
+        rewarded = bool(self._options["weights"].get("speedup"))
+        self._stopwatch = Stopwatch(self._oracle, seed, device) if timed and rewarded else None
         self._shapes_declared = bool(shapes.strip())
         self._outcomes: list[Outcome] = []
         self._launches: list[Launch] = []
@@ -104,6 +115,7 @@ class _Evaluation:
             candidate.loaded()
             self._oracle.examine(declared=self._shapes_declared)
             self._ask(candidate)
+            self._time(candidate)
         except Raised as raised:
             self._note_failure(raised)
         except Lost as lost:
@@ -128,6 +140,14 @@ class _Evaluation:
             if raised or time.monotonic() - started > PATIENCE:
                 return
 
+    def _time(self, candidate: Candidate) -> None:
+        """Have a kernel that has shown no fault run against the clock."""
+        right = all(outcome.right for outcome in self._outcomes if outcome.judged)
+        if self._stopwatch is not None and right and not self._flags():
+            # A new model: kernels that did not run may have left its buffers in any state.
+            self._models.clear()
+            self._outcomes.extend(self._stopwatch.time(candidate, self._model(candidate, 0)))
+
     def _try(self, candidate: Candidate, trial: Trial) -> Outcome:
         try:
             model = self._model(candidate, trial.variant)
@@ -151,17 +171,8 @@ class _Evaluation:
         except Raised as raised:
             return self._raised(trial, raised)
         self._launches += answer.report.launches
-        return self._compared(Outcome(trial, expected, oracle.elements(inputs)), answer)
-
-    def _compared(self, outcome: Outcome, answer: Answer) -> Outcome:
-        expected = outcome.expected
-        announced = answer.report.outputs
-        if announced != expected.layouts:
-            text = _difference(announced, expected.layouts)
-            finding = Finding(right=False, text=text)
-            return outcome._replace(finding=finding, report=answer.report)
-        finding = evidence.agrees(answer.outputs, expected, accumulates=self._oracle.accumulates)
-        return outcome._replace(finding=finding, report=answer.report, outputs=answer.outputs)
+        outcome = Outcome(trial, expected, oracle.elements(inputs), report=answer.report)
+        return evidence.compared(outcome, answer.outputs, accumulates=self._oracle.accumulates)
 
     def _raised(self, trial: Trial, raised: Raised) -> Outcome:
         """A call that raised; where a limit was met, the end of the conversation."""
@@ -208,6 +219,12 @@ class _Evaluation:
             least_bytes=self._least_bytes,
         )
         flags = tuple(dict.fromkeys(self._flags()))
+        speed = Verdict()
+        if self._stopwatch and stages.correct and stages.compiled is not False and not flags:
+            speed = self._stopwatch.verdict(self._last - time.monotonic())
+            stages = stages._replace(speedup=speed.speedup)
+            flags = (Flag.CLOCK_TAMPERING,) if speed.tampered else ()
+            self._notes.append(speed.text)
         status = self._ending.status if self._ending else Status.OK
         return _record(status, stages, flags, self._options, self._message(wrong, built, stages))
 
@@ -269,20 +286,6 @@ class _Evaluation:
 
 def _judged(trial: Trial) -> bool:
     return trial.purpose is not Purpose.ABLATED
-
-
-def _difference(found: Sequence[Layout], wanted: Sequence[Layout]) -> str:
-    """How announced outputs differ from the expected ones."""
-    if len(found) != len(wanted):
-        return f"{len(found)} outputs instead of {len(wanted)}"
-    for one, other in zip(found, wanted, strict=True):
-        if one.name != other.name:
-            return f"{one.name} instead of {other.name}"
-        if one.shape != other.shape:
-            return f"shape {list(one.shape)} instead of {list(other.shape)}"
-        if one.dtype != other.dtype:
-            return f"{one.dtype} instead of {other.dtype}"
-    return ""
 
 
 def _record(

@@ -35,11 +35,17 @@ ALLOCATIONS = frozenset(
 
 
 class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Notes operations that compute, and marks memory that operations leave uninitialised."""
+    """Notes operations that compute, and marks memory that operations leave uninitialised.
 
-    def __init__(self, note: Callable[[str, int], None]) -> None:
+    Args:
+        note: called with the operation's name and the number of elements.
+        poisoned: memory is marked.
+    """
+
+    def __init__(self, note: Callable[[str, int], None], *, poisoned: bool = True) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._note = note
+        self._poisoned = poisoned
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
@@ -47,7 +53,8 @@ class Trace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         result = func(*args, **(kwargs or {}))
         name = func._schema.name.partition("::")[2]  # noqa: SLF001 - the only place where it is
         if name in ALLOCATIONS:
-            poison.fill(result)
+            if self._poisoned:
+                poison.fill(result)
         elif name not in MOVES and not func.is_view:
             # What reads no tensor made its values itself, as random numbers are.
             self._note(name, _elements((args, kwargs)) or _elements(result))
@@ -68,7 +75,7 @@ class Watch:
     def __init__(self, *, interpreted: bool) -> None:
         self._interpreted = interpreted
         self._meter = Meter()
-        self._ablated = False
+        self._ablated = self._bare = False
         self._ops: dict[str, list[int]] = {}
         self._known: set[Launch] = set()
         self._fresh: list[Launch] = []
@@ -98,16 +105,34 @@ class Watch:
     @contextlib.contextmanager
     def calling(self, *, ablated: bool) -> Iterator[None]:
         """Around one call; what it does is counted from zero."""
-        self._meter.counters.reset()
-        self._ops.clear()
-        self._fresh.clear()
-        self.stored.clear()
-        self.failed, self._ablated = False, ablated
+        self._reset()
+        self._ablated = ablated
         try:
             with torch.no_grad(), self._function_mode(), Trace(self._note):
                 yield
         finally:
             self._ablated = False
+
+    @contextlib.contextmanager
+    def timing(self, *, traced: bool) -> Iterator[None]:
+        """Around one call against the clock.
+
+        Launches alone are counted: on a GPU, nothing else may take the kernel's time. A traced call
+        is no different to the candidate, as memory is not marked in either.
+
+        Args:
+            traced: operations are noted all the same; such a call's time is worth nothing.
+        """
+        self._reset()
+        self._bare = not traced and not self._interpreted
+        with contextlib.ExitStack() as stack:
+            stack.callback(setattr, self, "_bare", False)  # noqa: FBT003 - setattr's own
+            stack.enter_context(torch.no_grad())
+            if not self._bare:
+                stack.enter_context(self._function_mode())
+            if traced:
+                stack.enter_context(Trace(self._note, poisoned=False))
+            yield
 
     @property
     def cost(self) -> Cost:
@@ -135,6 +160,13 @@ class Watch:
             return False
         return True
 
+    def _reset(self) -> None:
+        self._meter.counters.reset()
+        self._ops.clear()
+        self._fresh.clear()
+        self.stored.clear()
+        self.failed = False
+
     def _function_mode(self) -> shims.Reads:
         return (shims.Pretence if self._interpreted else shims.Reads)(self._note)
 
@@ -145,6 +177,9 @@ class Watch:
         original = kernel.run
 
         def run(function: Any, *args: Any, grid: Any, warmup: bool, **kwargs: Any) -> Any:
+            if self._bare:
+                self._meter.counters.launches += not warmup
+                return original(function, *args, grid=grid, warmup=warmup, **kwargs)
             start = functools.partial(original, function, *args, grid=grid, warmup=warmup, **kwargs)
             return start() if warmup else self._launch(start, function, args, kwargs)
 

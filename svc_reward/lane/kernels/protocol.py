@@ -2,6 +2,8 @@
 
 grader → candidate   BUILD | CALL              JSON, and sealed memory by descriptor
 candidate → grader   LOADED | BUILT | DONE | FAILED
+grader → candidate   TIME, after READY GO      a call against the clock; after TIMED perhaps SHOW
+candidate → grader   READY | TIMED | DONE | FAILED
 grader → compiler    COMPILE                   JSON
 compiler → grader    COMPILED
 
@@ -49,11 +51,16 @@ class Kind(IntEnum):
     BUILD = 1
     CALL = 2
     COMPILE = 3
+    TIME = 4
+    GO = 5
+    SHOW = 6
     LOADED = 16
     BUILT = 17
     DONE = 18
     FAILED = 19
     COMPILED = 20
+    READY = 21
+    TIMED = 22
 
 
 class Message(NamedTuple):

@@ -20,6 +20,7 @@ MAX_LAUNCHES = 24
 MAX_PARAMETERS = 64
 MAX_COUNT = 1 << 53
 """Sums of bytes and operations stay exact as doubles below it."""
+MAX_MILLISECONDS = 3_600_000
 
 
 class Reason(IntEnum):
@@ -121,6 +122,20 @@ def unpack_state(body: bytes) -> tuple[Layout, ...]:
     found = tuple(Layout.read(reader) for _ in range(reader.number(MAX_STATE)))
     reader.finish()
     return found
+
+
+def pack_time(milliseconds: float) -> bytes:
+    """Milliseconds, as whole nanoseconds."""
+    writer = Writer()
+    writer.number(round(milliseconds * 1e6))
+    return writer.done()
+
+
+def unpack_time(body: bytes) -> float:
+    reader = Reader(body)
+    nanoseconds = reader.number(MAX_MILLISECONDS * 1_000_000)
+    reader.finish()
+    return nanoseconds / 1e6
 
 
 class Op(NamedTuple):

@@ -32,6 +32,8 @@ class Purpose(IntEnum):
     """Inputs of another shape."""
     ABLATED = 6
     """New values, but kernels do nothing: the answer must be wrong."""
+    TIMED = 7
+    """New values against the clock; only of calls whose answer was compared."""
 
 
 class Trial(NamedTuple):
