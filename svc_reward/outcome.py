@@ -78,7 +78,9 @@ def from_result(result: Result, sequence: int) -> Outcome:
         raise WireError("times make no sense")
     status, message = record.status, record.message
     parts = dict(record.parts)
-    if status is Status.OK and not all(map(_is_score, (record.value, *parts.values()))):
+    # Parts may be figures, such as the bytes that a kernel moved: any finite number.
+    sound = _is_score(record.value) and all(map(math.isfinite, parts.values()))
+    if status is Status.OK and not sound:
         status, message = Status.INVALID_SCORE, "the score is not a finite number in range"
     return Outcome(
         status=status,
@@ -104,6 +106,9 @@ def _member(outcome: Outcome, index: int) -> Outcome:
     if value is None:
         message = "the function returned None for this completion"
         return replace(outcome, status=Status.INVALID, value=None, message=message, parts={})
+    if not _is_score(value):
+        message = f"the function returned {value:g}, outside ±{MAX_SCORE:g}"
+        return replace(outcome, status=Status.INVALID_SCORE, value=None, message=message, parts={})
     return replace(outcome, value=value, parts={})
 
 

@@ -70,6 +70,19 @@ def test_the_host_checks_again() -> None:
     assert outcome.from_result(result(status=Status.ERROR), 1).value is None
 
 
+def test_parts_are_figures_unless_they_are_a_groups_scores() -> None:
+    parts = (("0", 0.5), ("1", 2e6))
+    record = Record(Status.OK, 0.5, "", parts)
+    found = outcome.from_result(result()._replace(record=record), 1)
+    assert found.status is Status.OK
+    assert found.parts == dict(parts)
+    members = outcome.of_group(found, 2)
+    assert [each.status for each in members] == [Status.OK, Status.INVALID_SCORE]
+    infinite = record._replace(parts=(("0", math.inf),))
+    again = outcome.from_result(result()._replace(record=infinite), 1)
+    assert again.status is Status.INVALID_SCORE
+
+
 @pytest.mark.parametrize(
     "changes",
     [
