@@ -151,10 +151,10 @@ def _is_number(value: object) -> bool:
 
 def _tuple(parts: list[Constant | None]) -> Constant | None:
     known = [part for part in parts if part is not None]
-    if len(known) < len(parts) or len(known) > LONGEST:
+    if len(known) < len(parts):
         return None
     text = "".join(f"{part.text}, " for part in known)
-    return Constant(f"({text})")
+    return Constant(f"({text})") if len(text) <= LONGEST else None
 
 
 def _made(operands: list[Constant | None], value: object) -> Constant | None:

@@ -183,6 +183,8 @@ HONEST = frozenset(
     ]
 )
 """Exceptions from the above: they change nothing about what computes."""
+DEEPEST = 5
+"""Parts of a full name that are looked at; what is forbidden has fewer."""
 _INTERNAL = frozenset(["torch", "torch.cuda", "torch.utils", "triton"])
 """Packages whose names with an underscore are not meant for others."""
 
@@ -208,7 +210,7 @@ def of_use(name: str) -> Flag | None:
     """The hack that a part of PyTorch or Triton belongs to, by its full name."""
     if name in HONEST:
         return None
-    parts = name.split(".")
+    parts = name.split(".", DEEPEST)[:DEEPEST]
     prefixes = [".".join(parts[: index + 1]) for index in range(len(parts))]
     for prefix in prefixes:
         if prefix in _TORCH:

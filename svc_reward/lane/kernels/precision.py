@@ -6,7 +6,8 @@ that is in half precision, or allows TF32 itself, allows both.
 """
 
 import ast
-from collections.abc import Iterator, Sequence
+import bisect
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from .flags import Flag
@@ -29,7 +30,9 @@ def check(tree: ast.Module) -> Iterator[Found]:
 
 
 def _products(function: ast.FunctionDef) -> Iterator[Found]:
-    assignments = list(_assignments(function.body, certain=True))
+    assignments: dict[str, list[_Assignment]] = {}
+    for item in _assignments(function.body, certain=True):
+        assignments.setdefault(item.name, []).append(item)
     for node in ast.walk(function):
         match node:
             case ast.Call(func=ast.Attribute(attr="dot"), args=args, keywords=keywords):
@@ -50,12 +53,13 @@ def _is_tf32(keyword: ast.keyword) -> bool:
     return False
 
 
-def _is_half(node: ast.expr, assignments: Sequence[_Assignment]) -> bool:
+def _is_half(node: ast.expr, assignments: Mapping[str, Sequence[_Assignment]]) -> bool:
     """Whether a value is a cast, or a name whose last assignment before it was one for certain."""
     if not isinstance(node, ast.Name):
         return _is_cast(node)
-    earlier = [a for a in assignments if a.name == node.id and a.value.lineno < node.lineno]
-    return bool(earlier) and earlier[-1].certain and _is_cast(earlier[-1].value)
+    earlier = assignments.get(node.id, ())
+    index = bisect.bisect_left(earlier, node.lineno, key=lambda item: item.value.lineno)
+    return index > 0 and earlier[index - 1].certain and _is_cast(earlier[index - 1].value)
 
 
 def _assignments(body: Sequence[ast.stmt], *, certain: bool) -> Iterator[_Assignment]:

@@ -6,7 +6,7 @@ anything. All other stale answers are found by behaviour.
 """
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from .flags import Flag
 from .syntax import Found, dotted
@@ -38,28 +38,32 @@ def _cached(function: ast.FunctionDef, bound: dict[str, str]) -> Iterator[Found]
     decorators = [d.func if isinstance(d, ast.Call) else d for d in function.decorator_list]
     if not any(dotted(decorator, bound) in _CACHES for decorator in decorators):
         return
-    arguments = [a for a in function.args.args if a.arg != "self"]
-    if not any(_is_tensor(argument, function, bound) for argument in arguments):
+    arguments = [argument for argument in function.args.args if argument.arg != "self"]
+    used = _used_as_tensors(function, bound)
+    if not any(
+        dotted(argument.annotation, bound) == "torch.Tensor"
+        if argument.annotation is not None
+        else argument.arg in used
+        for argument in arguments
+    ):
         return
     if function.name == "forward" or any(map(_is_launch, ast.walk(function))):
         yield Found(Flag.REPLAYED_OUTPUT, function, f"{function.name} caches results by tensors")
 
 
-def _is_tensor(argument: ast.arg, function: ast.FunctionDef, bound: dict[str, str]) -> bool:
-    """Whether a parameter can be nothing but a tensor."""
-    if argument.annotation is not None:
-        return dotted(argument.annotation, bound) == "torch.Tensor"
+def _used_as_tensors(function: ast.FunctionDef, bound: dict[str, str]) -> set[str]:
+    """Names of what can be nothing but a tensor."""
+    names: set[str] = set()
     for node in ast.walk(function):
         match node:
-            case ast.Attribute(value=ast.Name(id=name), attr=attr):
-                if name == argument.arg and attr in _TENSOR:
-                    return True
+            case ast.Attribute(value=ast.Name(id=name), attr=attr) if attr in _TENSOR:
+                names.add(name)
             case ast.Call(func=called, args=[ast.Name(id=name), *_]):
-                if name == argument.arg and dotted(called, bound) in _LIKE:
-                    return True
+                if dotted(called, bound) in _LIKE:
+                    names.add(name)
             case _:
                 pass
-    return False
+    return names
 
 
 def _is_launch(node: ast.AST) -> bool:
@@ -139,21 +143,28 @@ def _kept(forward: ast.FunctionDef) -> Iterator[Found]:
         for target in node.targets
         if isinstance(target, ast.Attribute) and _is_self(target.value)
     }
+    mentions: dict[str, list[ast.Attribute]] = {}
+    returned: set[int] = set()
+    for node in ast.walk(forward):
+        if isinstance(node, ast.Attribute):
+            mentions.setdefault(node.attr, []).append(node)
+        elif isinstance(node, ast.Return):
+            returned.add(id(node.value))
     for node in ast.walk(forward):
         match node:
             case ast.If(test=test, body=[ast.Return(value=ast.Attribute(attr=attr) as value)]):
                 if (
                     _is_self(value.value)
                     and results.get(attr, 0) > node.lineno
-                    and _asks_for(test, attr)
+                    and _asked(test) == attr
                 ):
                     text = f"returns self.{attr}, which an earlier call computed"
                     yield Found(Flag.REPLAYED_OUTPUT, node, text)
-            case ast.If(test=test, body=body, orelse=[]):
-                for attr in sorted(results):
-                    if _asks_for(test, attr) and _only_here(forward, node, body, attr):
-                        text = f"computes self.{attr} once, and returns it ever after"
-                        yield Found(Flag.REPLAYED_OUTPUT, node, text)
+            case ast.If(test=test, orelse=[]):
+                attr = _asked(test)
+                if attr in results and _only_here(node, mentions[attr], returned):
+                    text = f"computes self.{attr} once, and returns it ever after"
+                    yield Found(Flag.REPLAYED_OUTPUT, node, text)
             case _:
                 pass
 
@@ -168,38 +179,26 @@ def _computes(value: ast.expr, inputs: set[str]) -> bool:
     )
 
 
-def _asks_for(test: ast.expr, attr: str) -> bool:
-    """Whether a condition is that an attribute was set, and nothing besides."""
+def _asked(test: ast.expr) -> str:
+    """The attribute of the model that a condition asks for, and for nothing besides; else ""."""
     match test:
         case ast.Compare(
             left=ast.Attribute(attr=name, value=owner),
             ops=[ast.Is() | ast.IsNot()],
             comparators=[ast.Constant(value=None)],
         ):
-            return name == attr and _is_self(owner)
-        case ast.Call(func=ast.Name(id="hasattr"), args=[owner, ast.Constant(value=name)]):
-            return name == attr and _is_self(owner)
+            return name if _is_self(owner) else ""
+        case ast.Call(func=ast.Name(id="hasattr"), args=[owner, ast.Constant(value=str(name))]):
+            return name if _is_self(owner) else ""
         case ast.UnaryOp(op=ast.Not(), operand=operand):
-            return _asks_for(operand, attr)
-    return False
+            return _asked(operand)
+    return ""
 
 
-def _only_here(forward: ast.FunctionDef, block: ast.If, body: list[ast.stmt], attr: str) -> bool:
-    """Whether a result is set in a block, and otherwise only returned."""
-    inside = {id(node) for node in ast.walk(block)}
-    outside = [
-        node
-        for node in ast.walk(forward)
-        if isinstance(node, ast.Attribute) and node.attr == attr and id(node) not in inside
-    ]
-    returned = [
-        node.value
-        for node in ast.walk(forward)
-        if isinstance(node, ast.Return) and id(node) not in inside
-    ]
-    stored = any(
-        isinstance(node, ast.Attribute) and node.attr == attr and isinstance(node.ctx, ast.Store)
-        for part in body
-        for node in ast.walk(part)
-    )
-    return stored and bool(outside) and all(node in returned for node in outside)
+def _only_here(block: ast.If, mentions: Sequence[ast.Attribute], returned: set[int]) -> bool:
+    """Whether an attribute is set in a block, and otherwise only returned."""
+    inside = {id(node) for part in block.body for node in ast.walk(part)}
+    tested = {id(node) for node in ast.walk(block.test)}
+    outside = [id(node) for node in mentions if id(node) not in inside | tested]
+    stored = any(id(node) in inside and isinstance(node.ctx, ast.Store) for node in mentions)
+    return stored and bool(outside) and returned.issuperset(outside)
