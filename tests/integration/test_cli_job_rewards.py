@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from gateway_world import SOURCE, World, eventually, world
+from gateway_world import BASE, SOURCE, World, eventually, world
 from test_gateway_jobs import BROKEN, GOOD, Client
 
 from burnish import cli
@@ -101,6 +101,25 @@ async def test_each_change_says_its_set_and_its_step(burnish: Burnish, strict: P
     added = json.loads(await burnish("update-rewards", "--rollback", "--json"))
     assert (added["number"], added["repeats"]) == (5, 1)
     assert "set 1 of 5" in await burnish("get")
+
+
+async def test_all_rewards_of_a_job_file_replace_the_set(burnish: Burnish, strict: Path) -> None:
+    await burnish.there.judge(GOOD)
+    job = {
+        "base_model": BASE,
+        "training_file": "rows.jsonl",
+        "rewards": [{"name": "exact", "file": strict.name, "weight": 0.25}],
+        "stages": [{"rl": {"steps": 2}}],
+    }
+    file = strict.parent / "job.yaml"
+    file.write_text(json.dumps(job))
+    added = json.loads(
+        await burnish("update-rewards", "-f", file, "--reason", "stricter", "--json")
+    )
+    (ref,) = added["rewards"]
+    assert (added["number"], added["reason"]) == (2, "stricter")
+    assert (ref["name"], ref["weight"]) == ("exact", 0.25)
+    assert len(ref["revision"]) == 64
 
 
 async def test_what_cannot_be_changed_is_said_in_one_sentence(
