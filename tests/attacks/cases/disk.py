@@ -8,13 +8,13 @@ _FULL = (Status.DISK_LIMIT,)
 
 ATTACKS = (
     ends("one file without end", "with open('x', 'wb') as f:\n while True: f.write(bytes(1 << 20))", *_FULL),
-    ends("many files", "n = 0\nwhile True:\n n += 1\n open(str(n), 'w').close()", *_FULL),
-    ends("many directories", "import os\nn = 0\nwhile True:\n n += 1\n os.mkdir(str(n))", *_FULL),
+    ends("many files", "n = 0\nwhile True:\n n += 1\n open(str(n), 'w').close()", *_FULL).with_own_uid(),
+    ends("many directories", "import os\nn = 0\nwhile True:\n n += 1\n os.mkdir(str(n))", *_FULL).with_own_uid(),
     ends("a sparse file of a terabyte", "f = open('x', 'wb')\nf.seek(1 << 40)\nf.write(b'x')\nf.close()", *_FULL),
     ends("several files that fill the disk", """
         for n in range(100):
             with open(str(n), "wb") as f: f.write(bytes(8 << 20))
-        """, *_FULL),
+        """, *_FULL).with_own_uid(),
     ends("shared memory as a disk", """
         for n in range(100):
             with open(f"/dev/shm/{n}", "wb") as f: f.write(bytes(8 << 20))
@@ -87,7 +87,7 @@ ATTACKS = (
         """),
     refused("a block device", "os.mknod('disk', 0o60666, os.makedev(8, 0))").with_own_uid(),
     refused("a character device", "os.mknod('mem', 0o20666, os.makedev(1, 1))").with_own_uid(),
-    refused("the kernel's log", "open('/dev/kmsg', 'w').write('x')").with_own_uid(),
+    refused("the kernel's log", "with open('/dev/kmsg', 'w') as f: f.write('x')").with_own_uid(),
     refused("a terminal", "open('/dev/tty')"),
     refused("another root", "os.chroot('.')"),
     refused("another owner of its files", "open('x', 'w').close()\nos.chown('x', 0, 0)").with_own_uid(),

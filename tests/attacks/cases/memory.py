@@ -54,7 +54,7 @@ ATTACKS = (
         import ctypes
         if ctypes.CDLL(None).mlockall(3) != 0: raise OSError
         """),
-    refused("a lower score with the memory killer", "open('/proc/self/oom_score_adj', 'w').write('-1000')"),
+    refused("a lower score with the memory killer", "with open('/proc/self/oom_score_adj', 'w') as f: f.write('-1000')"),
     harmless("holes in its address space", """
         import mmap
         x = [mmap.mmap(-1, 4096) for _ in range(2000)]

@@ -18,10 +18,10 @@ ATTACKS = (
     refused("the machine's root, through the broker", "os.listdir('/proc/1/root')"),
     refused("a thread of its parent", "open(f'/proc/{os.getppid()}/task/{os.getppid()}/mem', 'rb')"),
     refused("its own program file", "open('/proc/self/exe', 'r+b')"),
-    refused("a map of its users", "open('/proc/self/uid_map', 'w').write('0 0 1')"),
+    refused("a map of its users", "with open('/proc/self/uid_map', 'w') as f: f.write('0 0 1')"),
     refused("the kernel's core", "open('/proc/kcore', 'rb').read(1)").with_own_uid(),
-    refused("the kernel's switches", "open('/proc/sys/kernel/core_pattern', 'w').write('|x')").with_own_uid(),
-    refused("the magic key", "open('/proc/sysrq-trigger', 'w').write('h')").with_own_uid(),
+    refused("the kernel's switches", "with open('/proc/sys/kernel/core_pattern', 'w') as f: f.write('|x')").with_own_uid(),
+    refused("the magic key", "with open('/proc/sysrq-trigger', 'w') as f: f.write('h')").with_own_uid(),
     refused("its own control group", """
         import glob
         groups = glob.glob("/sys/fs/cgroup/**/cgroup.procs", recursive=True)
