@@ -7,6 +7,8 @@ from typing import NamedTuple
 from .flags import Flag
 
 ENTRY = "ModelNew"
+DEEPEST = 12
+"""Dots in a full name; where there are more, its beginning is an expression of its own."""
 _JIT = frozenset(["triton.jit", "triton.runtime.jit", "triton.runtime.jit.jit"])
 
 
@@ -61,7 +63,7 @@ def assigned(tree: ast.AST) -> Counter[str]:
 def dotted(node: ast.AST, bound: dict[str, str]) -> str:
     """The full name of what an expression refers to, if an import is behind it; else ""."""
     parts: list[str] = []
-    while isinstance(node, ast.Attribute):
+    while isinstance(node, ast.Attribute) and len(parts) < DEEPEST:
         parts.append(node.attr)
         node = node.value
     root = bound.get(node.id, "") if isinstance(node, ast.Name) else ""
