@@ -55,20 +55,22 @@ class Meter:
             setattr(builder, name, wrap(getattr(builder, name)))
 
     def _load(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def create_masked_load(builder: Any, ptrs: Any, mask: Any, *rest: Any) -> Any:
+        def create_masked_load(builder: Any, ptrs: Any, mask: Any, *rest: Any, **named: Any) -> Any:
             active = self._check(ptrs, mask.data, "load from")
-            result = original(builder, ptrs, mask, *rest)
+            result = original(builder, ptrs, mask, *rest, **named)
             self.counters.loaded += active * result.data.itemsize
             return result
 
         return create_masked_load
 
     def _store(self, original: Callable[..., Any]) -> Callable[..., Any]:
-        def create_masked_store(builder: Any, ptrs: Any, value: Any, mask: Any, *rest: Any) -> Any:
+        def create_masked_store(
+            builder: Any, ptrs: Any, value: Any, mask: Any, *rest: Any, **named: Any
+        ) -> Any:
             active = self._check(ptrs, mask.data, "store to")
             self.counters.stored += active * value.data.itemsize
             self.counters.stores += 1
-            return original(builder, ptrs, value, mask, *rest)
+            return original(builder, ptrs, value, mask, *rest, **named)
 
         return create_masked_store
 

@@ -13,6 +13,8 @@ import torch
 import triton
 from torch.overrides import TorchFunctionMode
 
+from . import bfloat16, libdevice
+
 DEVICE = torch.device("cuda", 0)
 """Where tensors claim to be."""
 MULTIPROCESSORS = 4
@@ -57,6 +59,10 @@ class Pretence(Reads):
             return DEVICE
         if func in _MOVES:
             return args[0]
+        if func == torch.Tensor.get_device:
+            return DEVICE.index
+        if func is torch.device:
+            return func(*args, **(kwargs or {}))
         if kwargs and "device" in kwargs:
             kwargs = {**kwargs, "device": _real(kwargs["device"])}
         if any(isinstance(value, str | torch.device) for value in args):
@@ -98,6 +104,42 @@ def _guard(*_: object) -> Iterator[None]:
     yield
 
 
+class Stream:
+    """The only stream there is: whatever was put into it is done."""
+
+    cuda_stream = 0
+    device = DEVICE
+
+    def synchronize(self) -> None:
+        """Nothing is pending."""
+
+    def wait_stream(self, *_: object) -> None:
+        """There is no other."""
+
+    wait_event = wait_stream
+
+    def query(self) -> bool:
+        return True
+
+
+class Event:
+    """A point of that stream. What lies between two of them says nothing: it takes no time."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def record(self, *_: object) -> None:
+        """Reached at once."""
+
+    wait = synchronize = record
+
+    def query(self) -> bool:
+        return True
+
+    def elapsed_time(self, _: "Event") -> float:
+        return 0.0
+
+
 class _Driver:
     """What code asks `triton.runtime.driver.active` for."""
 
@@ -127,14 +169,20 @@ class _Driver:
 
 
 def install() -> None:
-    """Patch this process's `torch.cuda` and Triton's driver. Nothing that kernels compute changes."""
+    """Patch this process's `torch.cuda`, and Triton's interpreter where it has gaps."""
+    bfloat16.install()
+    libdevice.install()
     cuda: Any = torch.cuda
+    stream = Stream()
+    cuda.current_stream = cuda.default_stream = lambda *_, **__: stream
+    cuda.Event = Event
     cuda.device = cuda.device_of = _guard
     cuda.is_available = lambda: True
     cuda.device_count = lambda: 1
     cuda.current_device = lambda: 0
-    cuda.set_device = cuda.synchronize = lambda *_: None
+    cuda.set_device = cuda.synchronize = lambda *_, **__: None
     cuda.empty_cache = cuda.init = lambda: None
+    cuda.nvtx.range_push = cuda.nvtx.range_pop = cuda.nvtx.mark = lambda *_: None
     cuda.get_device_properties = properties
     cuda.get_device_capability = lambda *_: (9, 0)
     cuda.get_device_name = lambda *_: "interpreter"
