@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from burnish.bus import Bus, topology
+from burnish.bus.rpc import IDLE_TIMEOUT
 from burnish.datasets import DatasetRow
 from burnish.errors import NotFoundError, RetryableError, UnavailableError, UserError
 from burnish.logs import get_logger
@@ -17,6 +18,8 @@ from svc_gateway.store import Store
 Reward = rewards_service_pb2.Reward
 Verdict = infer_pb2.RewardVerdict
 MAX_TRIED = 64
+CHECK_SECONDS = 5.0
+"""A creation waits no longer for a reward service that is silent."""
 
 log = get_logger(__name__)
 
@@ -116,12 +119,17 @@ class Rewards:
     async def _check_usable(self, definition: RewardDefinition) -> None:
         """Ask for what it names: packages, secrets, limits. Without a service, the trial will."""
         try:
-            await self._ask(definition, (), ())
+            await self._ask(definition, (), (), patience=CHECK_SECONDS)
         except (UnavailableError, RetryableError) as error:
             log.info("reward.not_checked", reason=str(error))
 
     async def _ask(
-        self, definition: RewardDefinition, rows: Sequence[DatasetRow], completions: Sequence[str]
+        self,
+        definition: RewardDefinition,
+        rows: Sequence[DatasetRow],
+        completions: Sequence[str],
+        *,
+        patience: float = IDLE_TIMEOUT,
     ) -> Sequence[Verdict]:
         request = infer_pb2.TryRewardRequest(
             name="reward",
@@ -133,7 +141,10 @@ class Rewards:
         verdicts: list[Verdict] = []
         try:
             async for reply in self._bus.request(
-                topology.REWARD_TRY, request, infer_pb2.TryRewardResponse
+                topology.REWARD_TRY,
+                request,
+                infer_pb2.TryRewardResponse,
+                idle_timeout=patience,
             ):
                 _check(reply, definition)
                 verdicts.extend(reply.verdicts)

@@ -169,15 +169,15 @@ def _show_state(
             "OpenAI API": f"{state.http_url}/v1",
             "gRPC": state.grpc_address,
             "NATS": state.nats_url,
-            "isolation of scores": _isolation(
-                state, _services(state) if services is None else services
+            "isolation of scores": isolation(
+                state.sandbox, _services(state) if services is None else services
             ),
         }
     )
 
 
-def _isolation(state: State, services: Sequence[ServiceStatus]) -> str:
+def isolation(wanted: str, services: Sequence[ServiceStatus]) -> str:
     """As scores will name it: what reward services report, else what they were started with."""
     found = {one.details.get("sandbox", "") for one in services if one.service == "reward"} - {""}
-    names = ", ".join(sorted(found)) or state.sandbox
+    names = ", ".join(sorted(found)) or wanted
     return names if names == "docker" else f"{names} (for development)"

@@ -8,7 +8,7 @@ import pytest
 
 from burnish import cli
 from burnish.cli import output, platform
-from burnish.sdk import Adapter
+from burnish.sdk import Adapter, ServiceStatus
 from burnish.supervisor import checks
 
 NOWHERE = ("--address", "127.0.0.1:1")
@@ -125,6 +125,16 @@ def test_doctor_says_which_isolation_scores_will_have(
     check = next(one for one in checks.run_checks(tmp_path, tmp_path, {}) if one.name == "docker")
     assert f"isolation {word}" in check.message
     assert check.ok == (found is None)
+
+
+def test_status_says_which_isolation_scores_have() -> None:
+    def service(name: str, **details: str) -> ServiceStatus:
+        return ServiceStatus(name, "one", "1", "idle", (), {}, details, None)
+
+    services = [service("gateway"), service("reward", sandbox="process-unsafe")]
+    assert platform.isolation("docker", services) == "process-unsafe (for development)"
+    assert platform.isolation("docker", [service("reward", sandbox="docker")]) == "docker"
+    assert platform.isolation("docker", []) == "docker"
 
 
 def test_every_verb_that_scripts_rely_on_takes_json(capsys: pytest.CaptureFixture[str]) -> None:
