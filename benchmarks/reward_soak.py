@@ -3,8 +3,9 @@
     python benchmarks/reward_soak.py [--evaluations 10000] [--sandbox docker|process] [--json]
 
 One in four is hostile: it leaves processes, files and threads behind, takes memory, floods its
-output, forges records. Between them the lane and this process are measured. What a lane holds must
-be the same at the end as at the start, and its memory may not rise.
+output, forges records. Between them the lane and this process are measured. What a lane holds in the
+second half must be no more than in the first, and its memory may not rise. A lane that says that it is
+not clean is replaced, as the service would.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 
 from burnish.reward_spec import RewardDefinition
 from svc_reward.backend import Backend
@@ -29,11 +31,11 @@ from svc_reward.process_backend import ProcessLane
 from svc_reward.sandbox import open_backend
 from svc_reward.warm_lane import WarmLane
 
-LIMITS = Limits(wall=2.0, memory=128 << 20, file=8 << 20)
+LIMITS = Limits(wall=20.0, memory=128 << 20, file=8 << 20)
 SAMPLES = 20
 WARM_UP = 0.1
 """Share of the run before the first sample: allocators settle."""
-MEMORY_SLACK = 4 << 20
+MEMORY_SLACK = 2 << 20
 DESCRIPTOR_SLACK = 10
 """Connections that the Docker SDK keeps open once lanes have been replaced."""
 
@@ -176,13 +178,20 @@ def _is_due(number: int, evaluations: int) -> bool:
 
 
 def _is_flat(samples: Sequence[Sample]) -> bool:
-    first, last = samples[0], samples[-1]
-    same = ("lane_pids", "lane_inodes", "lane_blocks", "lane_fds", "host_threads")
-    grown = max(last.lane_memory - first.lane_memory, last.host_memory - first.host_memory)
-    if max(sample.host_fds for sample in samples) > first.host_fds + DESCRIPTOR_SLACK:
+    """Compare the halves' medians: a process that is on its way out as one is taken is no leak."""
+    half = len(samples) // 2
+
+    def grown(name: str) -> float:
+        before, after = (
+            [getattr(s, name) for s in part] for part in (samples[:half], samples[half:])
+        )
+        return median(after) - median(before)
+
+    if max(sample.host_fds for sample in samples) > samples[0].host_fds + DESCRIPTOR_SLACK:
         return False
-    return grown < MEMORY_SLACK and all(
-        getattr(sample, name) == getattr(first, name) for sample in samples for name in same
+    same = ("lane_pids", "lane_inodes", "lane_blocks", "lane_fds", "host_threads")
+    return all(grown(name) <= 0 for name in same) and all(
+        grown(name) < MEMORY_SLACK for name in ("lane_memory", "host_memory")
     )
 
 

@@ -1,4 +1,4 @@
-"""A thousand evaluations on one lane, a quarter of them hostile: nothing grows."""
+"""A thousand evaluations in a row, a quarter of them hostile: none is wrong and nothing grows."""
 
 import importlib.util
 import sys
@@ -11,6 +11,10 @@ from svc_reward.config import RewardSettings
 from svc_reward.sandbox import open_backend
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "reward_soak.py"
+
+
+FEW = 10
+"""Lanes that may be replaced: a sweep that is not proven on a busy machine costs one, and no score."""
 
 
 def script() -> ModuleType:
@@ -29,5 +33,6 @@ def test_nothing_grows(sandbox: str) -> None:
         report = script().soak(backend, 1000)
     finally:
         backend.close()
-    assert (report.wrong, report.infrastructure, report.recycled) == (0, 0, 0), report
+    assert (report.wrong, report.infrastructure) == (0, 0), report
+    assert report.recycled <= FEW, report
     assert report.flat, report
