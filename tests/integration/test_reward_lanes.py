@@ -89,11 +89,11 @@ def judge(lanes: Lanes) -> Iterator[Judge]:
     assert (after.status, after.value, after.stdout) == (Status.OK, 0.5, "[]\n")
 
 
-def test_a_good_reward(judge: Judge, backend: Backend) -> None:
+def test_a_good_reward(judge: Judge) -> None:
     result = judge("print('seen', completion)\nreturn example['a'] == '1'", completion="é\x00")
     assert (result.status, result.value) == (Status.OK, 1.0)
     assert result.stdout == "seen é\\x00\n"
-    assert 0 < result.cpu_ms < 1000
+    assert result.cpu_ms > 0
 
 
 def test_a_large_completion_arrives(judge: Judge) -> None:
