@@ -14,6 +14,7 @@ import copy
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from statistics import median
 from typing import Any
 
 import torch
@@ -142,7 +143,7 @@ class Stopwatch:
                 taken.append(milliseconds)
             if len(taken) >= LEAST_RUNS and time.monotonic() - began > ENOUGH:
                 break
-        return clocks.median(taken)
+        return median(taken)
 
     def _inputs(self, draw: int) -> Sequence[Any]:
         tensors: list[torch.Tensor] = []
