@@ -172,7 +172,7 @@ def llm_sandbox(width: int, seconds: float) -> dict[str, Rate]:
         subprocess.run([python, "-m", "pip", "install", "--quiet", PEER_PACKAGE], check=True)
     subprocess.run([ROOT / "scripts" / "base_image.sh"], check=True)
     script = Path(__file__).with_name("peer_llm_sandbox.py")
-    command = [python, script, PEER_IMAGE, str(seconds), str(width), PRINTS]
+    command: list[str | Path] = [python, script, PEER_IMAGE, str(seconds), str(width), PRINTS]
     # Its own log lines come first.
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     found = json.loads(done.stdout.splitlines()[-1])

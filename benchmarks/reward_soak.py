@@ -185,7 +185,7 @@ def _is_flat(samples: Sequence[Sample]) -> bool:
         before, after = (
             [getattr(s, name) for s in part] for part in (samples[:half], samples[half:])
         )
-        return median(after) - median(before)
+        return float(median(after) - median(before))
 
     if max(sample.host_fds for sample in samples) > samples[0].host_fds + DESCRIPTOR_SLACK:
         return False

@@ -134,7 +134,7 @@ def hugging_face(folder: Path, adapter: Path, load: Load) -> Iterator[Rate]:
 
     torch.set_num_threads(1)
     dtype = choose_dtype("auto", torch.device("cpu"))
-    base = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()
+    base = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype).eval()  # type: ignore[no-untyped-call]
     width = max(map(len, load.prompts))
     rows = [prompt for prompt in load.prompts for _ in range(load.n)]
     ids = torch.tensor([[0] * (width - len(row)) + list(row) for row in rows])
@@ -142,7 +142,7 @@ def hugging_face(folder: Path, adapter: Path, load: Load) -> Iterator[Rate]:
 
     def run(model: PreTrainedModel | PeftModel) -> int:
         with torch.inference_mode():
-            out = model.generate(
+            out = model.generate(  # type: ignore[operator]
                 input_ids=ids,
                 attention_mask=mask,
                 do_sample=True,

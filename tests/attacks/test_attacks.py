@@ -4,7 +4,7 @@ import os
 import random
 import socket
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -31,7 +31,7 @@ from svc_reward.outcome import Outcome
 from svc_reward.process_backend import Mode, ProcessBackend
 from svc_reward.warm_lane import WarmLane
 
-TOPICS = {
+TOPICS: Mapping[str, Sequence[Attack]] = {
     "processes": processes.ATTACKS,
     "memory": memory.ATTACKS,
     "disk": disk.ATTACKS,

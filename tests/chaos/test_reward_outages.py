@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import re
 import shutil
@@ -98,7 +99,7 @@ class Engine:
 
     def start(self) -> None:
         folder = self._folder
-        command = ["dockerd", "--host", self.host, "--data-root", folder / "data"]
+        command: list[str | Path] = ["dockerd", "--host", self.host, "--data-root", folder / "data"]
         command += ["--exec-root", folder / "exec", "--pidfile", folder / "pid"]
         command += ["--bridge", "none", "--iptables=false", "--ip6tables=false"]
         with (folder / "log").open("ab") as log:
@@ -138,9 +139,10 @@ def engine() -> Iterator[Engine]:
     finally:
         engine.end(signal.SIGTERM)
         shutil.rmtree(folder, ignore_errors=True)
+        # The SDK leaves sockets that no engine answers to the collector, which warns of them.
+        gc.collect()
 
 
-# The SDK leaves sockets that no engine answers to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.docker
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL], ids=["stopped", "killed"])
