@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from rich.console import Console, Group
@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from burnish.errors import BurnishError
+from burnish.reward_spec import TRITON_PARTS
 from burnish.sdk import (
     Client,
     EvaluationCompleted,
@@ -29,6 +30,8 @@ _BARS = "▁▂▃▄▅▆▇█"
 _HISTORY = 48
 _REFRESH_SECONDS = 0.5
 _SERVICES_SECONDS = 2.0
+_PARTS = 4
+"""Parts of one reward that are shown, unless they are stages: all of them are in the metrics."""
 
 
 @dataclass(slots=True)
@@ -65,10 +68,10 @@ class JobView:
 
     @property
     def parts(self) -> dict[str, float]:
-        """Mean score of each reward function at the newest step."""
+        """Mean score of each reward function at the newest step, and its most telling parts."""
         return {
-            name.removeprefix("reward/"): value
-            for name, value in self.metrics.items()
+            name.removeprefix("reward/"): self.metrics[name]
+            for name in shown(self.metrics)
             if name.startswith("reward/") and name not in {"reward/mean", "reward/std"}
         }
 
@@ -92,8 +95,7 @@ def sentence(event: JobEvent) -> str:
         stage = f" ({event.stage})" if event.stage else ""
         return f"{event.state}{stage}: {event.message}" if event.message else event.state + stage
     if isinstance(event, StepCompleted):
-        shown = {name: event.metrics[name] for name in sorted(event.metrics) if _is_shown(name)}
-        figures = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
+        figures = "  ".join(f"{name} {event.metrics[name]:.4g}" for name in shown(event.metrics))
         return f"step {event.step}/{event.total_steps} {event.stage}  {figures}"
     if isinstance(event, EvaluationCompleted):
         scores = ", ".join(f"{name} {value:.2f}" for name, value in event.score_means.items())
@@ -133,8 +135,20 @@ def _clock(event: JobEvent) -> str:
     return "" if event.time is None else event.time.astimezone().strftime("%H:%M:%S")
 
 
-def _is_shown(name: str) -> bool:
-    return name.startswith("reward/") or name in {"loss", "tokens_per_second"}
+def shown(metrics: Iterable[str]) -> list[str]:
+    """The metrics that fit a line: of a reward's parts, its stages, or else a few."""
+    names: list[str] = []
+    parts: dict[str, list[str]] = {}
+    for name in sorted(metrics):
+        if name.startswith("reward/"):
+            _, reward, *part = name.split("/", 2)
+            (parts.setdefault(reward, []) if part else names).append(name)
+        elif name in {"loss", "tokens_per_second"}:
+            names.append(name)
+    for found in parts.values():
+        stages = [name for name in found if name.rpartition("/")[2] in TRITON_PARTS]
+        names += stages or found[:_PARTS]
+    return sorted(names)
 
 
 def _figures(view: JobView) -> Table:

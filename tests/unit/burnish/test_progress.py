@@ -47,6 +47,20 @@ def test_an_event_is_a_line() -> None:
     assert progress.sentence(update) == "failed: the reward raised"
 
 
+def test_of_a_rewards_parts_only_the_stages_are_shown_or_a_few() -> None:
+    kernels = ["format", "compiled", "ran", "correct", "bytes_moved", "launches", "proxy_cost"]
+    metrics = dict.fromkeys([f"reward/triton/{part}" for part in kernels], 0.5)
+    metrics |= dict.fromkeys([f"reward/mine/{letter}" for letter in "fedcba"], 0.5)
+    step = StepCompleted("job-1", "rl", 1, 9, metrics | {"reward/triton": 1.0, "kl": 1.0}, None)
+    expected = [*(f"mine/{letter}" for letter in "abcd"), "triton"]
+    expected += [f"triton/{part}" for part in ("compiled", "correct", "format", "ran")]
+    assert progress.shown(step.metrics) == [f"reward/{name}" for name in expected]
+    view = JobView("triton", "job-1")
+    view.fold(step)
+    assert list(view.parts) == expected
+    assert "bytes_moved" not in progress.sentence(step)
+
+
 def test_the_live_picture_shows_reward_parts_and_services() -> None:
     view = JobView("triton", "job-1")
     view.fold(STEP)
