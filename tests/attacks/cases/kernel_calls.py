@@ -1,8 +1,8 @@
 """System calls that reach other processes, other namespaces, or deep into the kernel."""
 
-from attack import Attack, refused, system_call
+from attack import refused, system_call
 
-ATTACKS: tuple[Attack, ...] = (
+ATTACKS = (
     system_call("tracing its parent", 101, "16, os.getppid(), 0, 0"),
     system_call("seizing its parent", 101, "0x4206, os.getppid(), 0, 0"),
     system_call("being traced", 101, "0, 0, 0, 0"),

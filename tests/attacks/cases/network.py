@@ -1,9 +1,9 @@
 """Everything that could carry a byte out of the lane, or past its end to a later evaluation."""
 
-from attack import refused, system_call
+from attack import Attack, refused, system_call
 
 
-def connect(name: str, family: str, address: str, kind: str = "SOCK_STREAM") -> object:
+def connect(name: str, family: str, address: str, kind: str = "SOCK_STREAM") -> Attack:
     return refused(name, f"""
         import socket
         socket.socket(socket.{family}, socket.{kind}).connect({address})
