@@ -17,9 +17,8 @@ CPU_FLUSH = 4 << 20
 """The stand-in's caches do not matter: interpreting takes all the time."""
 
 _now = time.perf_counter_ns
-_Event = torch.cuda.Event
-_elapsed = torch.cuda.Event.elapsed_time
-_record = torch.cuda.Event.record
+_Event: Any = torch.cuda.Event
+_elapsed, _record = _Event.elapsed_time, _Event.record
 _synchronize = torch.cuda.synchronize
 
 
@@ -52,8 +51,8 @@ class Rig:
             began = _now()
             result = call()
             return (_now() - began) / 1e6, result
-        begin = _Event(enable_timing=True)  # type: ignore[no-untyped-call]
-        end = _Event(enable_timing=True)  # type: ignore[no-untyped-call]
+        begin = _Event(enable_timing=True)
+        end = _Event(enable_timing=True)
         _record(begin)
         result = call()
         _synchronize()

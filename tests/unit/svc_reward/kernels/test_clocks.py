@@ -17,7 +17,11 @@ def laps(events: float, wall: float) -> list[Lap]:
 
 
 def judge(
-    events: float, wall: float, *, baselines: tuple[Baseline, ...] = (EAGER, COMPILED), least=0.0
+    events: float,
+    wall: float,
+    *,
+    baselines: tuple[Baseline, ...] = (EAGER, COMPILED),
+    least: float = 0.0,
 ) -> Verdict:
     return clocks.judge(laps(events, wall), EMPTY, baselines, least)
 
