@@ -64,11 +64,13 @@ class LanePool:
         """Run one job; infrastructure faults are retried on other lanes. Never raises."""
         async with self._on_gpus if lane_class.gpu else self._running:
             result = await self._shielded(lane_class, payload, limits)
-            for _ in range(RETRIES):
+            for retry in range(RETRIES):
                 if not result.infrastructure or self._closed:
                     break
                 log.warning("lane.retry", status=result.status.name, reason=result.message)
-                result = await self._shielded(lane_class, payload, limits)
+                # Where an engine has restarted, all idle lanes are dead.
+                fresh = retry == RETRIES - 1
+                result = await self._shielded(lane_class, payload, limits, fresh=fresh)
             if result.infrastructure and self._closed:
                 return outcome.unavailable(CLOSING)
             return result
@@ -82,13 +84,18 @@ class LanePool:
             await asyncio.gather(*self._tasks, return_exceptions=True)
         self._threads.shutdown(wait=False)
 
-    async def _shielded(self, lane_class: LaneClass, payload: bytes, limits: Limits) -> Outcome:
+    async def _shielded(
+        self, lane_class: LaneClass, payload: bytes, limits: Limits, *, fresh: bool = False
+    ) -> Outcome:
         """An attempt that ends by itself: a cancelled caller must not leave a lane in limbo."""
-        return await asyncio.shield(self._spawn(self._attempt(lane_class, payload, limits)))
+        attempt = self._attempt(lane_class, payload, limits, fresh=fresh)
+        return await asyncio.shield(self._spawn(attempt))
 
-    async def _attempt(self, lane_class: LaneClass, payload: bytes, limits: Limits) -> Outcome:
+    async def _attempt(
+        self, lane_class: LaneClass, payload: bytes, limits: Limits, *, fresh: bool
+    ) -> Outcome:
         try:
-            lane = await self._acquire(lane_class)
+            lane = await self._acquire(lane_class, fresh=fresh)
         except SandboxError as error:
             return outcome.unavailable(str(error))
         return await self._use(lane, payload, limits)
@@ -103,9 +110,9 @@ class LanePool:
         finally:
             self._release(lane)
 
-    async def _acquire(self, lane_class: LaneClass) -> WarmLane:
+    async def _acquire(self, lane_class: LaneClass, *, fresh: bool) -> WarmLane:
         for lane in reversed(self._idle):
-            if lane.lane_class == lane_class:
+            if lane.lane_class == lane_class and not fresh:
                 self._idle.remove(lane)
                 return lane
         if lane_class.gpu:

@@ -70,6 +70,20 @@ async def test_a_part_killed_at_work_costs_no_score(backend: Backend, part: str)
         await pool.close()
 
 
+async def test_idle_lanes_that_died_cost_no_score(backend: Backend) -> None:
+    """More of them than an evaluation has attempts, as after the end of an engine."""
+    pool = LanePool(backend, RewardSettings(reward_lanes=4))
+    try:
+        await pool.warm(PROGRAM.lane_class, 4)
+        for lane in list(pool._lanes):
+            await asyncio.to_thread(lane._process.kill)
+        payload = PROGRAM.payload(Case("p", "c"), seed=7)
+        result = await pool.evaluate(PROGRAM.lane_class, payload, Limits())
+        assert (result.status, result.value) == (Status.OK, 0.75)
+    finally:
+        await pool.close()
+
+
 async def test_lanes_that_always_die_are_no_score(backend: Backend) -> None:
     """Beyond its retries an infrastructure fault stays one."""
     pool = LanePool(backend, SETTINGS)
