@@ -188,7 +188,7 @@ class Evaluation:
         role = request.role
         if len(self._numbered) >= self._limits.workers or not self._processes.can(role):
             reason = f"at most {self._limits.workers} processes can be started for an evaluation"
-            self._tell(workers.REFUSED_MARK + reason.encode())
+            self._refuse(role, reason)
             return
         link, theirs = self._link_pair() if role in workers.LINKED else (None, None)
         extra = () if theirs is None else (theirs.fileno(),)
@@ -207,6 +207,12 @@ class Evaluation:
             for end in (link, theirs):
                 if end is not None:
                     end.close()
+
+    def _refuse(self, role: Role, reason: str) -> None:
+        """Refuse a worker. Where kernels are judged, only the judge asks: its lack is the lane's."""
+        if role in workers.LINKED and self._processes.can(Role.COMPILER):
+            raise ChildProcessError(f"the judge of a kernel got no worker: {reason}")
+        self._tell(workers.REFUSED_MARK + reason.encode())
 
     def _link_pair(self) -> tuple[socket.socket, socket.socket]:
         return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
