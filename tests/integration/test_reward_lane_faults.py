@@ -19,7 +19,7 @@ from svc_reward.process_backend import ProcessBackend
 from svc_reward.warm_lane import WarmLane
 
 PROGRAM = Program.triton(RewardDefinition(preset="triton"))
-LIMITS = Limits(wall=30.0, memory=1 << 30, workers=PROGRAM.workers)
+LIMITS = Limits(wall=60.0, memory=1 << 30)
 TASK = """
 import torch
 class Model(torch.nn.Module):
@@ -45,7 +45,7 @@ def kernel(x_ptr, out_ptr, size, BLOCK: tl.constexpr):
 class ModelNew(torch.nn.Module):
     def forward(self, x):
         total = 0
-        for _ in range(100_000_000):
+        for _ in range(5_000_000):
             total += 1
         out = torch.empty_like(x)
         kernel[(1,)](x, out, x.numel(), BLOCK=32)
@@ -62,9 +62,9 @@ def lane() -> Iterator[WarmLane]:
     backend.close()
 
 
-def judge(lane: WarmLane) -> Outcome:
+def judge(lane: WarmLane, workers: int = PROGRAM.workers) -> Outcome:
     payload = PROGRAM.payload(Case("p", SLOW, {"task": TASK}), seed=7)
-    return lane.evaluate(payload, LIMITS)
+    return lane.evaluate(payload, LIMITS._replace(workers=workers))
 
 
 def children(pid: int) -> list[int]:
@@ -112,3 +112,10 @@ def test_a_zygote_that_dies_while_a_kernel_runs_is_no_verdict(lane: WarmLane) ->
     kill(interpreting)
     thread.join()
     assert results[0].status is Status.LANE_ERROR, results
+
+
+def test_a_judge_that_is_refused_a_worker_is_no_verdict(lane: WarmLane) -> None:
+    """One for the kernel is granted, none for the compiler."""
+    result = judge(lane, workers=1)
+    assert (result.status, result.value, result.parts) == (Status.LANE_ERROR, None, {}), result
+    assert "got no worker: at most 1 processes" in result.message
