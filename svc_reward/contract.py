@@ -30,6 +30,7 @@ class LaneClass:
         packages: installed packages can be imported, beyond the standard library.
         kernels: Triton kernels are judged in it.
         gpu: they run, and are timed, on a GPU that this lane has for itself.
+        standby: a candidate waits in it for its job, warm: on a GPU that saves seconds.
         layer: digest of the pip packages that it shows besides; "" without any.
         limits: what the lane as a whole is made for; unset: the operator's defaults.
     """
@@ -38,6 +39,7 @@ class LaneClass:
     packages: bool = False
     kernels: bool = False
     gpu: bool = False
+    standby: bool = False
     layer: str = ""
     limits: RewardLimits = DEFAULT_LIMITS
 
@@ -147,7 +149,7 @@ class Program:
         """The same, on a lane that has a GPU."""
         return replace(
             self,
-            lane_class=replace(self.lane_class, gpu=True),
+            lane_class=replace(self.lane_class, gpu=True, standby=True),
             fixed={**self.fixed, "device": "cuda"},
         )
 

@@ -144,6 +144,7 @@ class DockerBackend:
             preload=lane_class.preload,
             kernels=lane_class.kernels,
             gpu=gpu,
+            standby=lane_class.standby,
             packages=lane_class.packages,
             layer=LAYER if layer else "",
             path=packages,

@@ -100,7 +100,12 @@ def _resolved(line: str) -> str | None:
 
 _INTERPRETED = {"TRITON_INTERPRET": "1", "CUDA_VISIBLE_DEVICES": ""}
 # The zygote must be able to ask for GPUs without making a context, which no child could then use.
-_ON_GPU = {"PYTORCH_NVML_BASED_CUDA_CHECK": "1", "NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+_ON_GPU = {
+    "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+    "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",
+    # Files of a process that waits for its job would look like an evaluation's leftovers.
+    "CUDA_CACHE_DISABLE": "1",
+}
 
 
 def environment(scratch: str, library_path: str = "", *, gpu: str = "") -> dict[str, str]:

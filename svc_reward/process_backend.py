@@ -146,6 +146,7 @@ class ProcessBackend:
             preload=lane_class.preload,
             kernels=lane_class.kernels,
             gpu=gpu,
+            standby=lane_class.standby,
             devices=tuple(map(str, sorted(Path("/dev").glob("nvidia*[!s]")))) if gpu else (),
             packages=lane_class.packages,
             layer=layer,

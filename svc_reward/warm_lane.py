@@ -7,6 +7,7 @@ import time
 from svc_reward import outcome
 from svc_reward.backend import Backend, LaneLate, LaneLost, LaneProcess, SandboxError
 from svc_reward.contract import LaneClass
+from svc_reward.lane.standby import STANDBY_SECONDS
 from svc_reward.lane.wire import (
     FRAME,
     Job,
@@ -35,6 +36,8 @@ class WarmLane:
         self.usable = True
         self.evaluations = 0
         self._process = process
+        # Time in which a lane waits for its standby is not the evaluation's.
+        self._grace = GRACE_SECONDS + (STANDBY_SECONDS if lane_class.standby else 0.0)
 
     @classmethod
     def start(cls, backend: Backend, lane_class: LaneClass) -> "WarmLane":
@@ -56,7 +59,7 @@ class WarmLane:
         """Run one job. Never raises; a lane that failed is no longer `usable`."""
         sequence = next(_numbers)
         self.evaluations += 1
-        deadline = time.monotonic() + limits.wall + GRACE_SECONDS
+        deadline = time.monotonic() + limits.wall + self._grace
         try:
             job = Job(sequence, limits, payload).pack()
             self._process.send(frame(Kind.JOB, job), deadline)

@@ -2,16 +2,16 @@
 
 import contextlib
 import fcntl
-import math
 import os
 import resource
 import signal
 import socket
 import sys
+import time
 from collections.abc import Sequence
 from typing import NamedTuple, NoReturn
 
-from . import kernel, program, runner, seccomp
+from . import kernel, program, runner, seccomp, standby
 from .roles import Role
 from .settings import LaneSettings
 from .wire import Limits
@@ -52,6 +52,9 @@ def run(role: Role, ends: Ends, uid: int, limits: Limits, confinement: Confineme
     try:
         _take(ends, confinement.kept)
         confine(role, uid, limits, confinement)
+        if role is Role.STANDBY:
+            _stand_by(confinement, own_uid=bool(uid))
+            role = Role.CANDIDATE
         payload = _read_all(JOB)
         os.close(JOB)
         runner.line_buffered_output()
@@ -88,6 +91,26 @@ def _work(role: Role, payload: bytes) -> None:
     serve = candidate.serve if role is Role.CANDIDATE else compiler.serve
     serve(payload, socket.socket(fileno=LINK))
     _flush()
+
+
+def _stand_by(confinement: Confinement, *, own_uid: bool) -> None:
+    """Get warm, wait, then become what is handed over: its limits and its descriptors."""
+    from .kernels import candidate  # noqa: PLC0415 - needs torch
+
+    candidate.stand_by("cuda" if confinement.settings.gpu else "cpu")
+    channel = socket.socket(fileno=JOB)
+    handed = standby.await_job(channel)
+    if handed is None:
+        os._exit(0)
+    limits, ends = handed
+    _limit(limits, confinement, own_uid=own_uid, spent=time.process_time())
+    channel.detach()
+    job, output, errors, link = ends
+    # All of these are taken, so none of `ends` can be one of them; a context has others open.
+    for end, number in ((job, JOB), (output, 1), (errors, 2), (link, LINK)):
+        os.dup2(end, number)
+    for end in ends:
+        os.close(end)
 
 
 def _take(ends: Ends, kept: int) -> None:
@@ -129,8 +152,8 @@ def confine(role: Role, uid: int, limits: Limits, confinement: Confinement) -> N
     )
 
 
-def _limit(limits: Limits, confinement: Confinement, *, own_uid: bool) -> None:
-    cpu = math.ceil(limits.wall) + 1
+def _limit(limits: Limits, confinement: Confinement, *, own_uid: bool, spent: float = 0.0) -> None:
+    cpu = standby.cpu_limit(limits, spent)
     _rlimit(resource.RLIMIT_CPU, cpu, cpu + 1)
     # CUDA maps far more addresses than it has memory.
     kind = resource.RLIMIT_DATA if confinement.settings.gpu else resource.RLIMIT_AS

@@ -30,15 +30,20 @@ class Cleaner:
         self._files = self._count_files()
         self._present = set(os.listdir(settings.scratch))
 
-    def clean(self, uids: Collection[int]) -> bool:
-        """Remove what an evaluation that ran as `uids` left; False if something stays."""
+    def clean(self, uids: Collection[int], standing_by: Collection[int] = ()) -> bool:
+        """Remove what an evaluation left; False if something stays.
+
+        Args:
+            uids: whom it ran as.
+            standing_by: pids that belong to the next one.
+        """
         if not all(uids):
             # Children that share our uid cannot start processes: the filter forbids it.
             _remove_contents(self._settings.scratch, None, keep=self._present)
             return set(os.listdir(self._settings.scratch)) == self._present
         for _ in range(20):
             self.reap()
-            if self._is_clean(uids):
+            if self._is_clean(uids, standing_by):
                 return True
             for uid in uids:
                 self.kill_all_of(uid, sweep=True)
@@ -80,9 +85,9 @@ class Cleaner:
             return False
         return True
 
-    def _is_clean(self, uids: Collection[int]) -> bool:
+    def _is_clean(self, uids: Collection[int], standing_by: Collection[int]) -> bool:
         if self._settings.private_pids:
-            return _pids() == self._own and self._count_files() == self._files
+            return _pids() - set(standing_by) == self._own and self._count_files() == self._files
         if any(map(self.has_processes, uids)):
             return False
         return not any(True for uid in uids for root in self._roots for _ in _owned(root, uid))

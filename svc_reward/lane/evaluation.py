@@ -70,7 +70,7 @@ class Evaluation:
 
     @property
     def cpu(self) -> float:
-        return sum(each.exit.cpu for each in self._processes.all if each.exit)
+        return sum(each.exit.cpu - each.cpu_before for each in self._processes.all if each.exit)
 
     @property
     def memory(self) -> int:

@@ -1,7 +1,10 @@
 """The processes of one evaluation: started through a zygote, each under a uid of its own."""
 
+import math
 import os
+import select
 import signal
+import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +15,7 @@ from .child import Ends
 from .cleanup import Cleaner
 from .oom import oom_kills
 from .roles import Role
+from .standby import UNLIMITED, Standby
 from .wire import Limits
 
 KILL_PATIENCE = 3.0
@@ -31,6 +35,7 @@ class Process:
         late: it was ended at its deadline.
         killed: it was ended by us, so its signal says nothing.
         oom: it was ended for its memory.
+        cpu_before: CPU seconds that it had used before it was given its job.
     """
 
     role: Role
@@ -42,6 +47,7 @@ class Process:
     late: bool = False
     killed: bool = False
     oom: bool = False
+    cpu_before: float = 0.0
 
 
 class Processes:
@@ -51,14 +57,20 @@ class Processes:
         zygotes: the interpreting one, and the compiling one where there is one.
         cleaner: ends everything that a uid has started.
         next_uid: hands out the uids.
+        standby: the lane's, which outlives evaluations.
     """
 
     def __init__(
-        self, zygotes: Sequence[zygote.Zygote], cleaner: Cleaner, next_uid: Callable[[], int]
+        self,
+        zygotes: Sequence[zygote.Zygote],
+        cleaner: Cleaner,
+        next_uid: Callable[[], int],
+        standby: Standby,
     ) -> None:
         self._zygotes = zygotes
         self._cleaner = cleaner
         self._next_uid = next_uid
+        self._standby = standby
         self._starting: Mapping[int, deque[Process]] = {
             each.link.fileno(): deque() for each in zygotes
         }
@@ -81,14 +93,75 @@ class Processes:
         return role is not Role.COMPILER or len(self._zygotes) > 1
 
     def start(self, role: Role, limits: Limits, ends: Ends) -> Process:
-        """Have a process forked; `limits.wall` counts from now."""
-        source = self._zygotes[1 if role is Role.COMPILER else 0]
+        """Have a process forked, or take the one that stands by; `limits.wall` counts from now."""
         deadline = time.monotonic() + limits.wall
-        process = Process(role, self._next_uid(), deadline, oom_kills())
-        source.order(role, process.uid, limits, ends)
-        self._starting[source.link.fileno()].append(process)
+        process = self._handed_over(limits, ends) if role is Role.CANDIDATE else None
+        if process is None:
+            process = self._order(role, limits, ends)
+        process.deadline, process.kills_before = deadline, oom_kills()
         self.all.append(process)
         return process
+
+    def _order(self, role: Role, limits: Limits, ends: Ends) -> Process:
+        source = self._zygotes[1 if role is Role.COMPILER else 0]
+        process = Process(role, self._next_uid(), math.inf, oom_kills())
+        source.order(role, process.uid, limits, ends)
+        self._starting[source.link.fileno()].append(process)
+        return process
+
+    def _handed_over(self, limits: Limits, ends: Ends) -> Process | None:
+        process = self._standby.hand_over(limits, ends.all)
+        if process is not None:
+            process.role = Role.CANDIDATE
+        return process
+
+    def stand_by(self) -> None:
+        """Start the next standby, if the lane keeps one and has none."""
+        if not self._standby.wanted or self._standby.process is not None:
+            return
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        with theirs:
+            # What it says before its job is there is for the lane's own log.
+            ends = Ends(theirs.fileno(), null, 2, (null,))
+            self._standby.adopt(self._order(Role.STANDBY, UNLIMITED, ends), ours)
+        os.close(null)
+
+    def settle(self) -> None:
+        """Wait until a standby that was ordered is there; nothing else is running."""
+        while (process := self._standby.process) is not None and not process.pid:
+            self.notice(self.links[0])
+
+    def await_standby(self, seconds: float, attempts: int) -> bool:
+        """Wait until a standby is warm; False if none gets there.
+
+        Args:
+            seconds: how long to wait.
+            attempts: how many that end before they are warm are replaced.
+        """
+        if not self._standby.wanted:
+            return True
+        deadline = time.monotonic() + seconds
+        self._hear(0)
+        while not self._standby.is_warm():
+            if self._standby.process is None:
+                attempts -= 1
+                self.stand_by()
+            left = deadline - time.monotonic()
+            if left <= 0 or attempts < 0:
+                return False
+            self._hear(left)
+        return True
+
+    def _hear(self, seconds: float) -> None:
+        """Wait for news of the standby."""
+        poller = select.poll()
+        poller.register(self.links[0], select.POLLIN)
+        if self._standby.fileno() >= 0:
+            poller.register(self._standby.fileno(), select.POLLIN)
+        for descriptor, _ in poller.poll(seconds * 1000):
+            if descriptor == self.links[0]:
+                self.notice(descriptor)
 
     def notice(self, link: int) -> Process | None:
         """Take one message of a zygote; the process that it says has ended, if any.
@@ -105,6 +178,9 @@ class Processes:
             return None
         ended = zygote.Exit(*zygote.EXITED.unpack(message)[1:])
         found = [process for process in self.all if process.pid == ended.pid and not process.exit]
+        if not found and ended.pid in self._standby.pids:
+            self._standby.drop()
+            return None
         if not found:
             raise ChildProcessError("a zygote died")
         process = found[0]

@@ -14,3 +14,5 @@ class Role(IntEnum):
     """A model-written kernel, under Triton's interpreter or on a GPU."""
     COMPILER = 4
     """Compiles kernels ahead of time to a GPU binary."""
+    STANDBY = 5
+    """A candidate that has no job yet; becomes one when it is handed one."""

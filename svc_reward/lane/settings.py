@@ -11,6 +11,7 @@ class LaneSettings(NamedTuple):
         preload: modules that the zygote imports, in order; a missing one is left out.
         kernels: judges Triton kernels: interprets them, and has a second zygote that compiles them.
         gpu: name of the lane's own GPU, on which its kernels run; "" interprets them.
+        standby: keeps a candidate that is warm before its job is there.
         devices: device files that the lane's own mount namespace shows.
         path: extra `sys.path` entries. Empty with `packages` set: the interpreter's own.
         layer: folder of pip packages, after the standard library and before `path`; "" without any.
@@ -33,6 +34,7 @@ class LaneSettings(NamedTuple):
     preload: tuple[str, ...] = ()
     kernels: bool = False
     gpu: str = ""
+    standby: bool = False
     devices: tuple[str, ...] = ()
     path: tuple[str, ...] = ()
     layer: str = ""
