@@ -11,7 +11,7 @@ from svc_reward import canary, gpu_leases, outcome
 from svc_reward.backend import Backend, SandboxError
 from svc_reward.config import RewardSettings
 from svc_reward.contract import LaneClass
-from svc_reward.lane.wire import Limits, Status
+from svc_reward.lane.wire import Limits
 from svc_reward.outcome import Outcome
 from svc_reward.warm_lane import WarmLane
 
@@ -103,12 +103,29 @@ class LanePool:
     async def _use(self, lane: WarmLane, payload: bytes, limits: Limits) -> Outcome:
         try:
             found = await self._in_thread(lane.evaluate, payload, limits)
-            if lane.lane_class.gpu and _may_be_poisoned(found):
-                # Its successor has to find a known kernel right before it judges another.
-                lane.usable = False
+            if lane.lane_class.gpu and canary.is_due(found):
+                return await self._blamed(lane, found)
             return found
         finally:
+            if lane.lane_class.gpu and not self._is_reusable(lane):
+                # Before anybody tries to start a lane on the GPU that it has.
+                await self._discard(lane)
             self._release(lane)
+
+    async def _blamed(self, lane: WarmLane, found: Outcome) -> Outcome:
+        """A failure on a GPU: the kernel's if a known kernel is right after it, else the device's."""
+        try:
+            if lane.usable:
+                await self._in_thread(self._check, lane)
+            else:
+                # It has to give its GPU back first; whoever starts on a GPU is checked.
+                await self._discard(lane)
+                self._idle.append(await self._launch(lane.lane_class))
+        except SandboxError as error:
+            lane.usable = False
+            log.warning("lane.device", found=found.message, reason=str(error))
+            return outcome.lane_error(str(error))
+        return found
 
     async def _acquire(self, lane_class: LaneClass, *, fresh: bool) -> WarmLane:
         for lane in reversed(self._idle):
@@ -127,13 +144,18 @@ class LanePool:
         return await self._launch(lane_class)
 
     def _release(self, lane: WarmLane) -> None:
+        if lane not in self._lanes:  # has been ended, or replaced, already
+            return
         if self._closed:
             self._spawn(self._discard(lane))
-        elif lane.usable and lane.evaluations < self._settings.lane_evaluations:
+        elif self._is_reusable(lane):
             self._idle.append(lane)
         else:
             log.info("lane.recycled", usable=lane.usable, evaluations=lane.evaluations)
             self._spawn(self._replace(lane))
+
+    def _is_reusable(self, lane: WarmLane) -> bool:
+        return lane.usable and lane.evaluations < self._settings.lane_evaluations
 
     async def _replace(self, lane: WarmLane) -> None:
         await self._discard(lane)
@@ -155,13 +177,15 @@ class LanePool:
     def _start(self, lane_class: LaneClass) -> WarmLane:
         lane = WarmLane.start(self._backend, lane_class)
         if lane_class.gpu:
-            limits = self._settings.limits(packages=True, kernels=True)
             try:
-                canary.check(lane, limits, gpu=True)
+                self._check(lane)
             except SandboxError:
                 lane.close()
                 raise
         return lane
+
+    def _check(self, lane: WarmLane) -> None:
+        canary.check(lane, self._settings.limits(packages=True, kernels=True), gpu=True)
 
     async def _discard(self, lane: WarmLane) -> None:
         if lane in self._lanes:
@@ -177,8 +201,3 @@ class LanePool:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _may_be_poisoned(found: Outcome) -> bool:
-    """Whether a GPU may not be as it was before an evaluation."""
-    return found.status is not Status.OK or "CUDA error" in found.message

@@ -132,3 +132,73 @@ async def test_a_cancelled_caller_leaves_no_lane_behind(pool: LanePool) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert await pool.evaluate(LaneClass(), b"", Limits()) == GOOD
+
+
+GPU = LaneClass(kernels=True, gpu=True)
+NO_DEVICE = SandboxError("a kernel that is known to be right does not pass")
+ILLEGAL = Outcome(Status.OK, 0.0, "CUDA error: an illegal memory access", parts={"ran": 0.0})
+HUNG = Outcome(Status.TIMEOUT, message="took too long", parts={"ran": 0.0})
+CRASHED = Outcome(Status.CRASH, message="was ended by SIGSEGV", parts={"ran": 0.0})  # lane unusable
+
+
+@pytest.fixture
+async def on_gpu(
+    monkeypatch: pytest.MonkeyPatch, pool: LanePool
+) -> AsyncIterator[tuple[LanePool, list[SandboxError | None]]]:
+    """A pool with one GPU, and what its checks find: right kernels once the list is used up."""
+    checks: list[SandboxError | None] = []
+
+    def check(*_: object, **__: object) -> None:
+        if checks and (found := checks.pop(0)) is not None:
+            raise found
+
+    monkeypatch.setattr("svc_reward.canary.check", check)
+    settings = RewardSettings(reward_lanes=2, lane_evaluations=10, lane_gpus="0")
+    pool = LanePool(object(), settings)  # type: ignore[arg-type]
+    yield pool, checks
+    await pool.close()
+
+
+@pytest.mark.parametrize("found", [ILLEGAL, HUNG])
+async def test_a_kernels_failure_is_its_own_if_a_known_one_is_right_after_it(
+    on_gpu: tuple[LanePool, list[SandboxError | None]], found: Outcome
+) -> None:
+    pool, _ = on_gpu
+    FakeLane.script = [found]
+    assert await pool.evaluate(GPU, b"", Limits()) == found
+    assert FakeLane.started == 1
+
+
+@pytest.mark.parametrize("found", [ILLEGAL, HUNG])
+async def test_a_failure_on_a_broken_device_is_tried_again_on_a_fresh_lane(
+    on_gpu: tuple[LanePool, list[SandboxError | None]], found: Outcome
+) -> None:
+    pool, checks = on_gpu
+    FakeLane.script = [found]
+    checks += [None, NO_DEVICE]
+    assert await pool.evaluate(GPU, b"", Limits()) == GOOD
+    assert FakeLane.started == 2
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_after_a_lost_lane_its_successor_says_whose_fault_it_was(
+    on_gpu: tuple[LanePool, list[SandboxError | None]], *, broken: bool
+) -> None:
+    pool, checks = on_gpu
+    FakeLane.script = [CRASHED]
+    checks += [None, NO_DEVICE] if broken else []
+    result = await pool.evaluate(GPU, b"", Limits())
+    assert result == (GOOD if broken else CRASHED)
+    assert FakeLane.most == 1
+    assert FakeLane.started == (3 if broken else 2)
+
+
+async def test_a_device_that_stays_broken_gives_no_score(
+    on_gpu: tuple[LanePool, list[SandboxError | None]],
+) -> None:
+    pool, checks = on_gpu
+    FakeLane.script = [ILLEGAL]
+    checks += [None, *[NO_DEVICE] * 5]
+    result = await pool.evaluate(GPU, b"", Limits())
+    assert result.infrastructure
+    assert result.value is None
