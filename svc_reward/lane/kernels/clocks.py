@@ -153,6 +153,20 @@ def fastest(baselines: Sequence[Baseline]) -> Baseline:
     return min(baselines, key=lambda baseline: baseline.milliseconds)
 
 
+def refuse(laps: Sequence[Lap], empty: Sequence[Lap]) -> Verdict | None:
+    """Why laps are worth nothing, whatever the baseline is; None if they may be worth something.
+
+    Args:
+        laps: counted repetitions.
+        empty: repetitions without a call.
+    """
+    if len(laps) < LEAST_LAPS or len(empty) < LEAST_LAPS // 2:
+        return Verdict(text="speed not measured: too few repetitions in the time that there was")
+    if tampered(laps, link(empty)):
+        return Verdict(tampered=True, text="the device's events leave out what the grader saw pass")
+    return None
+
+
 def judge(
     laps: Sequence[Lap], empty: Sequence[Lap], baselines: Sequence[Baseline], least: float
 ) -> Verdict:
@@ -164,11 +178,10 @@ def judge(
         baselines: of the task's model; none if none could be measured.
         least: milliseconds that no kernel can beat.
     """
-    if len(laps) < LEAST_LAPS or len(empty) < LEAST_LAPS // 2:
-        return Verdict(text="speed not measured: too few repetitions in the time that there was")
+    refused = refuse(laps, empty)
+    if refused is not None:
+        return refused
     seen = link(empty)
-    if tampered(laps, seen):
-        return Verdict(tampered=True, text="the device's events leave out what the grader saw pass")
     if not baselines:
         return Verdict(text="speed not measured: the task's model could not be timed")
     return _compared(milliseconds(laps, seen), fastest(baselines), seen, least)
