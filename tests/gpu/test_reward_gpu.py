@@ -50,6 +50,15 @@ async def test_a_right_kernel_is_right_and_a_wrong_one_is_wrong(sandbox: Sandbox
     assert (wrong.status, wrong.parts["correct"]) == (Status.OK, 0.0), wrong
 
 
+async def test_a_right_kernel_is_timed(sandbox: Sandbox) -> None:
+    size = 1 << 22
+    program = Program.triton(RewardDefinition(preset="triton"))
+    task = canary.TASK.replace("SIZE = 300", f"SIZE = {size}")
+    found = await sandbox.evaluate(program, Case("", canary.KERNEL, {"task": task}))
+    assert (found.status, found.parts["correct"], found.flags) == (Status.OK, 1.0, ()), found
+    assert "as fast as" in found.message, found
+
+
 @pytest.mark.parametrize("kernel", [HANGS, STRAYS], ids=["hangs", "strays"])
 async def test_a_kernel_that_harms_the_device_harms_no_other(sandbox: Sandbox, kernel: str) -> None:
     bad = await judge(sandbox, kernel)
