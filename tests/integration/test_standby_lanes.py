@@ -150,3 +150,14 @@ def test_a_lane_in_which_none_gets_warm_does_not_start() -> None:
     with pytest.raises(SandboxError, match="torch"):
         WarmLane.start(backend, LaneClass(standby=True))  # has no PyTorch
     backend.close()
+
+
+def test_lanes_that_share_one_uid_keep_one_as_well() -> None:
+    pytest.importorskip("triton")
+    backend = ProcessBackend(SETTINGS, (Mode(own_uids=False, namespaces=False),))
+    lane = WarmLane.start(backend, LANE)
+    for _ in range(2):
+        assert is_right(judge(lane))
+        assert lane.usable
+    lane.close()
+    backend.close()
