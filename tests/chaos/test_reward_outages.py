@@ -99,7 +99,9 @@ class Engine:
 
     def start(self) -> None:
         folder = self._folder
-        command: list[str | Path] = ["dockerd", "--host", self.host, "--data-root", folder / "data"]
+        # In a network namespace of its own: without a bridge, an engine removes the machine's docker0.
+        command: list[str | Path] = ["unshare", "--net", "dockerd", "--host", self.host]
+        command += ["--data-root", folder / "data"]
         command += ["--exec-root", folder / "exec", "--pidfile", folder / "pid"]
         command += ["--bridge", "none", "--iptables=false", "--ip6tables=false"]
         with (folder / "log").open("ab") as log:
@@ -126,6 +128,13 @@ class Engine:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
+def mounts(folder: Path) -> list[str]:
+    """What a killed engine has left mounted, the innermost first."""
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    found = [line.split()[1] for line in lines if line.split()[1].startswith(f"{folder}/")]
+    return sorted(found, reverse=True)
+
+
 @pytest.fixture
 def engine() -> Iterator[Engine]:
     if shutil.which("dockerd") is None:
@@ -138,7 +147,9 @@ def engine() -> Iterator[Engine]:
         yield engine
     finally:
         engine.end(signal.SIGTERM)
-        shutil.rmtree(folder, ignore_errors=True)
+        for mount in mounts(folder):
+            subprocess.run(["umount", mount], check=True)
+        shutil.rmtree(folder)
         # The SDK leaves sockets that no engine answers to the collector, which warns of them.
         gc.collect()
 
