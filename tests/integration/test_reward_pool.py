@@ -97,7 +97,9 @@ async def test_a_killed_service_leaves_no_lane(backend: Backend) -> None:
 
 def living(backend: Backend) -> set[str]:
     if isinstance(backend, DockerBackend):
-        found = backend._client.containers.list(all=True, filters={"label": OWNER})
+        found = backend._client.containers.list(
+            all=True, filters={"label": OWNER}, ignore_removed=True
+        )
         return {container.id for container in found}
     return {path.name for path in Path("/proc").iterdir() if path.name.isdigit() and runs(path)}
 

@@ -28,8 +28,9 @@ from burnish.v1 import common_pb2, events_pb2, infer_pb2
 pytestmark = [pytest.mark.model, pytest.mark.timeout(420)]
 
 PROMPT = [1, 9690, 198, 2683, 359, 253, 5356, 5646]
-# float32 against float32, and whatever vLLM computes in against float32.
-TOLERANCE = {"cpu": 1e-3, "vllm": 0.3}
+# float32 against float32, and whatever vLLM computes in against float32: bf16 is off the most
+# where a sampled token is improbable.
+TOLERANCE = {"cpu": 1e-3, "vllm": 0.6}
 
 Completion = tuple[list[int], list[float], int]
 
