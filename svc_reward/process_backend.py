@@ -178,6 +178,8 @@ class ProcessLane:
         self._private_pids = lane.private_pids
         self._killed = threading.Lock()
         self._last_words = ""
+        # One thread may end the lane while another asks what it said.
+        self._reading = threading.Lock()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the lane
         ours, theirs = socket.socketpair()
         pipe = theirs.fileno()
@@ -206,8 +208,10 @@ class ProcessLane:
         return self._stream.receive(count, deadline)
 
     def log(self) -> str:
-        if self._errors.closed:
-            return self._last_words
+        with self._reading:
+            return self._last_words if self._errors.closed else self._tail()
+
+    def _tail(self) -> str:
         size = self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, size - LOG_BYTES))
         return self._errors.read().decode(errors="backslashreplace")
@@ -218,8 +222,9 @@ class ProcessLane:
         self._process.kill()
         self._process.wait()
         self._stream.close()
-        self._last_words = self.log()
-        self._errors.close()
+        with self._reading:
+            self._last_words = self._tail()
+            self._errors.close()
         if self._own_uids and not self._private_pids:
             _kill_uids(self._strays)
         self._held.close()
