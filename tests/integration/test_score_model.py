@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 from serve_process import BASE, ServeProcess, running
+from test_reward_service import run, settings
 
 from burnish.bus import Bus, topology
 from burnish.reward_spec import RewardDefinition
 from burnish.v1 import common_pb2, infer_pb2
-from svc_reward.app import RewardService
-from svc_reward.config import RewardSettings
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(240)]
 
@@ -25,18 +24,8 @@ def process(model_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 async def bus(process: ServeProcess) -> AsyncIterator[Bus]:
-    settings = RewardSettings(
-        nats_url=process.nats_url, sandbox="process", reward_lanes=1, drain_seconds=0.2
-    )
-    bus = Bus(settings, "reward")
-    await bus.connect()
-    service = RewardService(bus, settings)
-    await service.start()
-    await bus.start()
-    yield bus
-    await bus.drain()
-    await service.stop()
-    await bus.close()
+    async for bus in run(settings(process.nats_url, reward_lanes=1)):
+        yield bus
 
 
 def judge(model: str, question: str) -> RewardDefinition:

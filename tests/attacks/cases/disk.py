@@ -1,10 +1,13 @@
 """Files: full disks, odd names, links, devices, and places that are not the evaluation's."""
 
+import pwd
+
 from attack import ends, harmless, refused
 
 from svc_reward.lane.wire import Status
 
 _FULL = (Status.DISK_LIMIT,)
+_KEYS = pwd.getpwuid(0).pw_dir + "/.ssh"
 
 ATTACKS = (
     ends("one file without end", "with open('x', 'wb') as f:\n while True: f.write(bytes(1 << 20))", *_FULL),
@@ -79,7 +82,7 @@ ATTACKS = (
         """).with_own_uid(),
     refused("a file of the host", "open(example['file']).read()").with_own_uid(),
     refused("a file of the host, to write", "open(example['file'], 'a').close()").with_own_uid(),
-    refused("the administrator's home", "os.listdir('/root/.ssh')").with_own_uid(),
+    refused("the administrator's home", f"os.listdir({_KEYS!r})").with_own_uid(),
     refused("the passwords", "open('/etc/shadow').read()").with_own_uid(),
     refused("the engine's socket", """
         import socket
