@@ -12,6 +12,7 @@ COMPOSE := scripts/compose.sh
 # Which services of compose.yaml run: cpu, or gpu (needs the NVIDIA container toolkit).
 PROFILE ?= cpu
 TASK ?= triton
+SHOWCASE = $(if $(filter triton,$(TASK)),body,$(TASK))
 export PATH := $(VENV)/bin:$(PATH)
 
 .PHONY: help
@@ -33,6 +34,11 @@ install: $(LOCAL)  ## make the virtual environment (the other commands do it by 
 demo: $(LOCAL)  ## train a real model before your eyes (TASK=triton or extraction, SHORT=1)
 	@burnish demo --task $(TASK) $(if $(SHORT),--short)
 
+.PHONY: showcase
+showcase: $(DEV)  ## run a study of examples/triton and report it in docs/ (TASK=body or kernel, SHORT=1)
+	@python -m examples.triton.showcase run $(SHOWCASE) $(if $(SHORT),--short)
+	@$(if $(SHORT),,python -m examples.triton.showcase report $(SHOWCASE))
+
 .PHONY: test
 test: $(DEV)  ## run the tests, after making ready what they need (ARGS="-k word")
 	@scripts/test_tools.sh
@@ -43,6 +49,11 @@ test-sandbox: $(DEV)  ## attack the reward sandbox, judge the suite of kernels, 
 	@scripts/test_tools.sh
 	@OMP_NUM_THREADS=1 python -m pytest tests/attacks tests/kernels tests/soak $(ARGS)
 
+.PHONY: test-chaos
+test-chaos: $(DEV)  ## kill services and lanes while real jobs run
+	@scripts/test_tools.sh
+	@OMP_NUM_THREADS=1 python -m pytest tests/chaos $(ARGS)
+
 .PHONY: test-containers
 test-containers: $(DEV) images  ## run a short job through the containers of compose.yaml
 	@BURNISH_TEST_CONTAINERS=1 python -m pytest tests/e2e/test_compose.py $(ARGS)
@@ -52,6 +63,7 @@ lint: $(DEV)  ## check style, types, contracts and shell scripts
 	@ruff check .
 	@ruff format --check .
 	@mypy
+	@mypy benchmarks
 	@buf lint
 	@if command -v shellcheck >/dev/null; then shellcheck .ci/run scripts/*.sh deploy/healthcheck deploy/copy_models; fi
 
@@ -79,6 +91,6 @@ down:  ## stop the containers; what they stored stays
 
 .PHONY: clean
 clean:  ## remove what the commands made: environments, caches, wheels (not your jobs)
-	@rm -rf .venv .venv-vllm build ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv .venv-vllm .venv-trl build ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	@find deploy/wheels -type f ! -name .gitkeep -delete
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -8,7 +8,7 @@ wire a zero means "the default" wherever a zero could not be meant.
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Any, Literal, Self, TypeAlias
 
 import yaml
 from google.protobuf import json_format
@@ -16,132 +16,19 @@ from pydantic import Field, ValidationError, model_validator
 
 from burnish.errors import UserError
 from burnish.explain import explain, nearest, rule
-from burnish.reward_spec import TRITON_PARTS, Reward
+from burnish.reward_spec import Reward
+from burnish.run_spec import Alarms, Budget, Checkpoints, EarlyStopping, Evaluation, Start, Success
+from burnish.stage_spec import ENUM_PREFIXES, RlStage, Stage
 from burnish.strict import Strict
 from burnish.v1 import job_pb2
 
-LossName: TypeAlias = Literal["cispo", "dr_grpo", "grpo"]
-AdvantageName: TypeAlias = Literal["centered", "standardized"]
 OnRewardErrorName: TypeAlias = Literal["zero", "drop", "fail"]
 
-CLIP_DEFAULTS: Mapping[str, tuple[float, float]] = {
-    "cispo": (1.0, 4.0),
-    "dr_grpo": (0.2, 0.2),
-    "grpo": (0.2, 0.2),
-}
-"""(clip_low, clip_high) of each loss. CISPO bounds its detached weight to [0, 5] (ScaleRL,
-arXiv:2510.13786); the others clip the ratio as PPO does (arXiv:1707.06347)."""
-
 _ENUM_PREFIXES: Mapping[str, str] = {
-    "loss": "LOSS_",
-    "advantage": "ADVANTAGE_",
+    **ENUM_PREFIXES,
     "on_reward_error": "ON_REWARD_ERROR_",
+    "action": "ALARM_ACTION_",
 }
-
-
-class Sampling(Strict):
-    """How completions are drawn."""
-
-    temperature: float = Field(
-        default=1.0, ge=0, le=2, description="Softmax temperature; 0 is greedy."
-    )
-    top_p: float = Field(
-        default=1.0, gt=0, le=1, description="Nucleus mass that is kept; 1 keeps all."
-    )
-    max_tokens: int = Field(
-        default=512, ge=1, le=32768, description="Tokens after which one is cut."
-    )
-    seed: int | None = Field(
-        default=None, ge=0, lt=2**63, description="Of the draws; unset: the job's."
-    )
-    stop: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
-        default=(), max_length=8, description="Strings that end a completion."
-    )
-
-
-class EvaluationSampling(Sampling):
-    """How held-out rows are answered: greedily, unless asked otherwise."""
-
-    temperature: float = Field(
-        default=0.0, ge=0, le=2, description="Softmax temperature; 0 is greedy."
-    )
-
-
-class SftStage(Strict):
-    """Supervised warm-up on the labelled rows (those with a `completion`)."""
-
-    epochs: int = Field(default=5, ge=1, le=1000, description="Passes over the labelled rows.")
-    batch_size: int = Field(default=4, ge=1, le=4096, description="Rows per optimizer step.")
-    learning_rate: float = Field(default=1e-4, gt=0, le=1, description="Step size of AdamW.")
-
-
-class RlStage(Strict):
-    """Policy-gradient steps on groups of completions that the rewards score."""
-
-    steps: int = Field(default=100, ge=1, le=100_000, description="Optimizer steps.")
-    prompts_per_step: int = Field(default=16, ge=1, le=4096, description="Prompt rows per step.")
-    group_size: int = Field(default=8, ge=2, le=256, description="Completions per prompt row (G).")
-    learning_rate: float = Field(default=5e-5, gt=0, le=1, description="Step size of AdamW.")
-    loss: LossName = Field(default="cispo", description="Policy-gradient objective.")
-    advantage: AdvantageName = Field(
-        default="centered", description="Reward minus group mean, optionally over group deviation."
-    )
-    sampling: Sampling = Field(default=Sampling(), description="How completions are drawn.")
-    max_staleness: int = Field(
-        default=4,
-        ge=0,
-        le=64,
-        description="Steps by which the sampling policy may lag; 0 is on-policy.",
-    )
-    sft_replay: float = Field(
-        default=0.0, ge=0, le=10, description="Weight of cross-entropy on labelled rows; 0 is off."
-    )
-    require_success: str = Field(
-        default="", description="Use only groups with a completion that scores > 0 on this reward."
-    )
-    clip_low: float = Field(gt=0, le=1, description="Ratio's lower bound is 1 - clip_low.")
-    clip_high: float = Field(gt=0, le=100, description="Ratio's upper bound is 1 + clip_high.")
-    kl_weight: float = Field(
-        default=0.0, ge=0, le=10, description="Weight of the k3 KL estimate to the base; 0 is off."
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _clip_of_loss(cls, data: object) -> object:
-        if not isinstance(data, Mapping):
-            return data
-        low, high = CLIP_DEFAULTS.get(str(data.get("loss", "cispo")), CLIP_DEFAULTS["cispo"])
-        return {"clip_low": low, "clip_high": high, **data}
-
-    @model_validator(mode="after")
-    def _samples_from_the_policy(self) -> Self:
-        if self.sampling.top_p != 1:
-            raise rule(
-                "sampling.top_p",
-                "`top_p` must be 1 in training: cutting the tail biases the importance ratio",
-            )
-        if self.sampling.temperature == 0:
-            raise rule(
-                "sampling.temperature",
-                "`temperature` must be above 0 in training: greedy groups are all alike",
-            )
-        return self
-
-
-class Stage(Strict):
-    """One stage: exactly one of its kinds."""
-
-    sft: SftStage | None = Field(default=None, description="Supervised warm-up.")
-    rl: RlStage | None = Field(default=None, description="Reinforcement learning.")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_kind(cls, data: object) -> object:
-        if not isinstance(data, Mapping):
-            raise rule("", "a stage is a mapping such as `sft: {epochs: 5}`")
-        if len(data) != 1:
-            raise rule("", "a stage has exactly one kind: `sft` or `rl`")
-        return {kind: {} if options is None else options for kind, options in data.items()}
 
 
 class Lora(Strict):
@@ -150,21 +37,6 @@ class Lora(Strict):
     rank: int = Field(default=16, ge=1, le=512, description="Rank of each update.")
     alpha: float = Field(
         default=32.0, gt=0, le=4096, description="Scale: updates count alpha / rank."
-    )
-
-
-class Evaluation(Strict):
-    """When and how the held-out rows are answered."""
-
-    every_steps: int = Field(
-        default=0,
-        ge=0,
-        le=100_000,
-        description="RL steps between; 0: base, after SFT and at the end.",
-    )
-    samples: int = Field(default=1, ge=1, le=64, description="Completions per held-out row.")
-    sampling: EvaluationSampling = Field(
-        default=EvaluationSampling(), description="How completions are drawn."
     )
 
 
@@ -191,6 +63,19 @@ class JobSpec(Strict):
         default="zero", description="What an error of a reward's own code does to its completion."
     )
     seed: int = Field(default=0, ge=0, lt=2**63, description="Of the whole job.")
+    deterministic: bool = Field(
+        default=False, description="Equal inputs give an equal adapter, whatever crashes."
+    )
+    success: Success = Field(default=Success(), description="What counts as a pass.")
+    early_stopping: EarlyStopping = Field(
+        default=EarlyStopping(), description="When RL ends before its last step."
+    )
+    budget: Budget = Field(default=Budget(), description="What pauses the job when it is used up.")
+    alarms: Alarms = Field(default=Alarms(), description="Signs that a reward is being gamed.")
+    checkpoints: Checkpoints = Field(
+        default=Checkpoints(), description="Which checkpoints stay to be forked from."
+    )
+    start: Start | None = Field(default=None, description="Where it begins; unset: from the base.")
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -201,19 +86,37 @@ class JobSpec(Strict):
         for index, stage in enumerate(self.stages):
             if stage.rl is not None:
                 self._check_rl(f"stages[{index}].rl", stage.rl, names)
+        self._check_score("success.score", self.success.score, names)
+        self._check_score("evaluation.best_by", self.evaluation.best_by, names)
+        self._check_early_stopping()
         return self
+
+    def _check_early_stopping(self) -> None:
+        asked = self.early_stopping.patience or self.early_stopping.target is not None
+        if asked and not (self.evaluation_file and self.evaluation.every_steps):
+            raise rule(
+                "early_stopping",
+                "early stopping is judged by evaluations during training",
+                "set `evaluation_file` and `evaluation.every_steps`",
+            )
 
     def _check_rl(self, field: str, stage: RlStage, names: list[str]) -> None:
         if not names:
             raise rule("rewards", "an `rl` stage needs at least one reward function")
         if all(reward.weight == 0 for reward in self.rewards):
             raise rule("rewards", "an `rl` stage needs a reward whose weight is not 0")
-        known = [*names, *(f"{each.name}/{part}" for each in self.rewards for part in TRITON_PARTS)]
-        if stage.require_success and stage.require_success not in known:
+        self._check_score(f"{field}.require_success", stage.require_success, names)
+        if stage.curriculum is not None:
+            self._check_score(f"{field}.curriculum.measure", stage.curriculum.measure, names)
+
+    @staticmethod
+    def _check_score(field: str, score: str, names: list[str]) -> None:
+        """A score is named by its reward, or as `<reward>/<part>`: parts are known at run time."""
+        if score and score.partition("/")[0] not in names:
             raise rule(
-                f"{field}.require_success",
-                f"`{stage.require_success}` is not one of the job's rewards",
-                nearest(stage.require_success, names, "rewards"),
+                field,
+                f"`{score}` is not one of the job's rewards",
+                nearest(score, names, "rewards"),
             )
 
     @classmethod

@@ -24,7 +24,10 @@ WORKDIR /app
 COPY burnish burnish
 COPY svc_serve svc_serve
 RUN python -m compileall -q .
+# The MALLOC settings: burnish/supervisor/allocator.py says why.
 ENV PATH=/opt/burnish/bin:$PATH PYTHONUNBUFFERED=1 \
+    MALLOC_MMAP_THRESHOLD_=8589934592 MALLOC_TRIM_THRESHOLD_=8589934592 \
+    MALLOC_TOP_PAD_=67108864 MALLOC_ARENA_MAX=1 \
     BURNISH_HOST=0.0.0.0 BURNISH_HEALTH_PORT=8081 BURNISH_DATA_DIR=/data BURNISH_MODELS_DIR=/models
 USER burnish
 VOLUME /data

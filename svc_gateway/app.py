@@ -13,6 +13,7 @@ from svc_gateway.config import GatewaySettings
 from svc_gateway.events import Events
 from svc_gateway.files import Files
 from svc_gateway.jobs import Jobs
+from svc_gateway.lifecycle import Lifecycle
 from svc_gateway.models import Models
 from svc_gateway.projection import Projector, Queries
 from svc_gateway.projection.schema import engine_at
@@ -20,6 +21,7 @@ from svc_gateway.rescoring import Rescoring
 from svc_gateway.reward_updates import RewardUpdates
 from svc_gateway.rewards import Rewards
 from svc_gateway.rpc import GrpcServer, UseCases, servicers
+from svc_gateway.starts import Starts
 from svc_gateway.store import Store
 from svc_gateway.web import HttpServer, create_app
 
@@ -74,6 +76,7 @@ class Gateway:
         )
         rewards = Rewards(store, bus, project=settings.project)
         queries = Queries(engine)
+        starts = Starts(store=store, blobs=bus.blobs, files=files, models=models)
         jobs = Jobs(
             store=store,
             bus=bus,
@@ -82,12 +85,14 @@ class Gateway:
             models=models,
             projector=projector,
             queries=queries,
+            starts=starts,
             project=settings.project,
         )
         return UseCases(
             files=files,
             rewards=rewards,
             jobs=jobs,
+            lifecycle=Lifecycle(store=store, jobs=jobs, starts=starts, projector=projector),
             reward_updates=RewardUpdates(store=store, jobs=jobs, projector=projector),
             rescoring=Rescoring(jobs=jobs, rewards=rewards, queries=queries),
             events=Events(bus, project=settings.project),

@@ -61,9 +61,22 @@ def watched(sequence: int, message: object) -> jobs_service_pb2.WatchJobResponse
             response.evaluation_completed.CopyFrom(message)
         case events_pb2.RewardsUpdated():
             response.rewards_updated.CopyFrom(message)
+        case events_pb2.CurriculumAdvanced():
+            response.curriculum_advanced.CopyFrom(message)
+        case events_pb2.AlarmRaised():
+            response.alarm_raised.CopyFrom(message)
         case _:
             raise TypeError(f"{type(message).__name__} is not an event of a job")
     return response
+
+
+def spec_in_force(job: job_pb2.DesiredJob) -> job_pb2.JobSpec:
+    """The spec with the budget of the newest resume."""
+    spec = job_pb2.JobSpec()
+    spec.CopyFrom(job.spec)
+    if job.HasField("budget"):
+        spec.budget.CopyFrom(job.budget)
+    return spec
 
 
 def first_reward_set(spec: job_pb2.JobSpec) -> job_pb2.RewardSet:

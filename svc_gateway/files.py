@@ -1,11 +1,11 @@
-"""Datasets: checked at the door, kept byte for byte."""
+"""Datasets and adapters: checked at the door, kept byte for byte."""
 
 import asyncio
 import uuid
 from collections.abc import AsyncIterable
 from pathlib import PurePath
 
-from burnish import datasets
+from burnish import datasets, peft_folder
 from burnish.bus import topology
 from burnish.bus.blobs import Blobs
 from burnish.errors import NotFoundError, UserError
@@ -15,6 +15,8 @@ from svc_gateway.pages import Page, page_of
 from svc_gateway.store import Store
 
 File = files_service_pb2.File
+ADAPTER = "adapter"
+"""The purpose of an uploaded adapter, whatever was given."""
 PREVIEW_ROWS = 10
 MAX_PREVIEW_ROWS = 1000
 
@@ -31,10 +33,10 @@ class Files:
     async def upload(
         self, filename: str, chunks: AsyncIterable[bytes], *, purpose: str = "fine-tune"
     ) -> File:
-        """Keep a file whose every row can be read.
+        """Keep a dataset whose every row can be read, or an adapter that can be trained on.
 
         Raises:
-            UserError: it is too large, or not a dataset; names the row at fault.
+            UserError: it is too large, or neither of them; names the row or the part at fault.
         """
         name = PurePath(filename.replace("\\", "/")).name
         if not name:
@@ -42,18 +44,10 @@ class Files:
                 "the file has no name", field="file", hint=f"one of {', '.join(datasets.FORMATS)}"
             )
         content = await self._collect(name, chunks)
-        dataset = await asyncio.to_thread(datasets.parse, content, name)
         file_id = f"file-{uuid.uuid4().hex[:20]}"
-        file = File(
-            id=file_id,
-            project=self._project,
-            filename=name,
-            blob=await self._blobs.put(topology.OBJECTS_FILES, file_id, content),
-            rows=len(dataset.rows),
-            columns=dataset.columns,
-            labelled_rows=len(dataset.labelled),
-            purpose=purpose,
-        )
+        file = File(id=file_id, project=self._project, filename=name, purpose=purpose)
+        await asyncio.to_thread(_describe, file, content)
+        file.blob.CopyFrom(await self._blobs.put(topology.OBJECTS_FILES, file_id, content))
         file.created_at.GetCurrentTime()
         await self._store.files.create(file_id, file)
         return file
@@ -87,6 +81,18 @@ class Files:
             raise NotFoundError(f"there is no file {file_id!r}", field=field, hint="list the files")
         return found[0]
 
+    async def get_dataset(self, file_id: str, *, field: str) -> File:
+        """One file that holds rows.
+
+        Raises:
+            NotFoundError: there is none with this id.
+            UserError: it is an adapter.
+        """
+        file = await self.get(file_id, field=field)
+        if file.purpose == ADAPTER:
+            raise UserError(f"{file.filename} is an adapter, not a dataset", field=field)
+        return file
+
     async def content(self, file_id: str) -> bytes:
         """What was uploaded."""
         return await self._blobs.get((await self.get(file_id)).blob)
@@ -98,7 +104,7 @@ class Files:
 
     async def preview(self, file_id: str, limit: int = 0) -> tuple[datasets.DatasetRow, ...]:
         """The first rows."""
-        dataset = await self.dataset(await self.get(file_id))
+        dataset = await self.dataset(await self.get_dataset(file_id, field="id"))
         return dataset.rows[: min(limit or PREVIEW_ROWS, MAX_PREVIEW_ROWS)]
 
     async def delete(self, file_id: str) -> None:
@@ -109,7 +115,8 @@ class Files:
         """
         file = await self.get(file_id)
         for key, job in await self._store.jobs.items():
-            if file_id not in (job.spec.training_file, job.spec.evaluation_file):
+            named = (job.spec.training_file, job.spec.evaluation_file, job.spec.start.file)
+            if file_id not in named:
                 continue
             run = await self._store.runs.get(key)
             if run is None or run[0].state not in TERMINAL:
@@ -120,6 +127,31 @@ class Files:
                 )
         await self._store.files.delete(file_id)
         await self._blobs.delete(file.blob)
+
+
+def require_adapter(file: File, *, field: str) -> None:
+    """Raises UserError unless the file is an adapter."""
+    if file.purpose != ADAPTER:
+        raise UserError(
+            f"{file.filename} is a dataset, not an adapter",
+            field=field,
+            hint="upload a PEFT folder as tar or zip",
+        )
+
+
+def _describe(file: File, content: bytes) -> None:
+    """Check what was uploaded, and note what it is.
+
+    Raises:
+        UserError: it is neither a dataset nor an adapter.
+    """
+    if file.filename.lower().endswith(peft_folder.FORMATS):
+        peft_folder.read(content)
+        file.purpose = ADAPTER
+        return
+    dataset = datasets.parse(content, file.filename)
+    file.rows, file.labelled_rows = len(dataset.rows), len(dataset.labelled)
+    file.columns.extend(dataset.columns)
 
 
 def _is_key(text: str) -> bool:

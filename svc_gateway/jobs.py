@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import uuid
 
+from burnish import levels
 from burnish.bus import Bus, topology
 from burnish.errors import ConflictError, NotFoundError, UserError
 from burnish.explain import nearest
@@ -18,6 +19,7 @@ from svc_gateway.models import Models
 from svc_gateway.pages import Page
 from svc_gateway.projection import Projector, Queries
 from svc_gateway.rewards import Rewards
+from svc_gateway.starts import Starts
 from svc_gateway.store import Store
 
 log = get_logger(__name__)
@@ -39,9 +41,11 @@ class Jobs:
         models: Models,
         projector: Projector,
         queries: Queries,
+        starts: Starts,
         project: str,
     ) -> None:
         self._store = store
+        self._starts = starts
         self._bus = bus
         self._files = files
         self._rewards = rewards
@@ -59,8 +63,12 @@ class Jobs:
         job_id = _job_id(self._project, request_id)
         existing = await self._store.jobs.get(job_id)
         if existing is None:
+            spec = await self._checked(message)
             desired = DesiredJob(
-                id=job_id, project=self._project, spec=await self._checked(message)
+                id=job_id,
+                project=self._project,
+                spec=spec,
+                origin=await self._starts.origin(job_id, spec),
             )
             desired.created_at.GetCurrentTime()
             try:
@@ -68,18 +76,18 @@ class Jobs:
             except ConflictError:
                 log.info("job.created_twice", job=job_id)
         # Also when it existed: the first try may have died between the two writes.
-        if await self._store.runs.get(job_id) is None:
-            await self._request(job_id)
+        await self.request_if_waiting(job_id)
         return await self.get(job_id)
 
     async def _checked(self, message: job_pb2.JobSpec) -> job_pb2.JobSpec:
         """The spec with every default and every reward revision spelled out."""
         spec = JobSpec.from_proto(message).to_proto()
         await self._check_model(spec)
-        training = await self._files.get(spec.training_file, field="training_file")
+        training = await self._files.get_dataset(spec.training_file, field="training_file")
         if spec.evaluation_file:
-            await self._files.get(spec.evaluation_file, field="evaluation_file")
+            await self._files.get_dataset(spec.evaluation_file, field="evaluation_file")
         _check_labels(spec, training)
+        await self._check_levels(spec, training)
         return await self.check_rewards(spec)
 
     async def check_rewards(self, message: job_pb2.JobSpec) -> job_pb2.JobSpec:
@@ -108,6 +116,15 @@ class Jobs:
                 )
             )
         return spec
+
+    async def _check_levels(
+        self, message: job_pb2.JobSpec, training: files_service_pb2.File
+    ) -> None:
+        """The rows have the levels that a curriculum orders."""
+        for index, stage in enumerate(JobSpec.from_proto(message).stages):
+            if stage.rl is not None and stage.rl.curriculum is not None:
+                field = f"stages[{index}].rl.curriculum"
+                levels.read(await self._files.dataset(training), stage.rl.curriculum, field)
 
     async def _check_model(self, spec: job_pb2.JobSpec) -> None:
         known = await self._models.base_models()
@@ -163,22 +180,32 @@ class Jobs:
             if desired.cancelled:
                 break
             desired.cancelled = True
+            desired.resumes += 1  # a paused job has to be asked for to be ended
             try:
                 await self._store.jobs.update(job_id, desired, revision)
             except ConflictError:
                 continue
             await self._projector.put_desired(desired)
+        await self.request_if_waiting(job_id)
         return await self.get(job_id)
 
     async def repair(self) -> None:
         """Request again what a crash left written but not requested."""
-        queued = await self._queued()
-        for job_id, desired in await self._store.jobs.items():
-            if desired.cancelled or job_id in queued:
-                continue
-            if await self._store.runs.get(job_id) is None:
+        for job_id, _ in await self._store.jobs.items():
+            if await self.request_if_waiting(job_id):
                 log.info("job.requested_again", job=job_id)
-                await self._request(job_id)
+
+    async def request_if_waiting(self, job_id: str) -> bool:
+        """Ask a learner for a job that none has or will get; asking twice has no second effect."""
+        desired = await self._store.jobs.get(job_id)
+        found = await self._store.runs.get(job_id)
+        run = None if found is None else found[0]
+        if desired is None or not waits_for_request(desired[0], run):
+            return False
+        if run is None and job_id in await self._queued():
+            return False
+        await self._request(desired[0])
+        return True
 
     async def _queued(self) -> set[str]:
         """Jobs whose request still waits for, or is with, a learner."""
@@ -188,13 +215,20 @@ class Jobs:
         )
         return {subject.rpartition(".")[2] for subject in info.state.subjects or {}}
 
-    async def _request(self, job_id: str) -> None:
-        message = events_pb2.JobRequested(project=self._project, job_id=job_id)
-        await self._bus.publish(message, id=job_id)
+    async def _request(self, job: DesiredJob) -> None:
+        message = events_pb2.JobRequested(project=self._project, job_id=job.id, resumes=job.resumes)
+        await self._bus.publish(message, id=f"{job.id}.{job.resumes}" if job.resumes else job.id)
 
     async def _desired(self, job_id: str) -> tuple[DesiredJob, int] | None:
         plain = job_id.replace("-", "")
         return await self._store.jobs.get(job_id) if plain.isalnum() and plain.isascii() else None
+
+
+def waits_for_request(job: DesiredJob, run: job_pb2.JobRun | None) -> bool:
+    """Whether no learner has the job, and one should."""
+    if run is None:
+        return True
+    return run.state == job_pb2.JOB_STATE_PAUSED and run.resumes < job.resumes
 
 
 def _job_id(project: str, request_id: str) -> str:

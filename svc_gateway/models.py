@@ -1,6 +1,5 @@
 """What can answer a chat: base models that are being served, and adapters on them."""
 
-import asyncio
 import difflib
 from dataclasses import dataclass
 
@@ -11,6 +10,7 @@ from svc_gateway.store import Store
 
 AdapterRef = common_pb2.AdapterRef
 LATEST = "@latest"
+BEST = "@best"
 SHOWN_NAMES = 5
 
 
@@ -58,14 +58,14 @@ class Models:
 
     async def adapters(self, job_id: str = "") -> list[AdapterRef]:
         """All adapters (of a job), by job and version."""
-        keys = await self._store.adapters.keys()
-        wanted = [key for key in keys if not job_id or key.startswith(f"{job_id}.")]
-        hits = await asyncio.gather(*(self._store.adapters.get(key) for key in wanted))
-        found = [hit[0] for hit in hits if hit is not None]
-        return sorted(found, key=lambda adapter: (adapter.job_id, adapter.policy_version))
+        found = await self._store.adapters.items(f"{job_id}.>" if job_id else ">")
+        return sorted(
+            (adapter for _, adapter in found),
+            key=lambda adapter: (adapter.job_id, adapter.policy_version),
+        )
 
     async def adapter(self, name: str) -> AdapterRef:
-        """An adapter by its name or its alias `<job>@latest`.
+        """An adapter by its name or an alias, `<job>@latest` or `<job>@best`.
 
         Raises:
             NotFoundError: there is none.
@@ -103,22 +103,26 @@ class Models:
         )
 
     async def _adapter(self, name: str) -> AdapterRef | None:
+        if name.endswith(BEST):
+            return await self._best(name.removesuffix(BEST))
         if name.endswith(LATEST):
-            prefix = f"{name.removesuffix(LATEST)}."
-            keys = [key for key in await self._store.adapters.keys() if key.startswith(prefix)]
-            key = max(keys, key=version_of, default="")
-        else:
-            key = topology.adapter_key(name) if ":" in name else ""
+            return await self._latest(name.removesuffix(LATEST))
+        key = topology.adapter_key(name) if ":" in name else ""
         if not _is_key(key):
             return None
         found = await self._store.adapters.get(key)
         return found[0] if found else None
 
+    async def _latest(self, job_id: str) -> AdapterRef | None:
+        adapters = await self.adapters(job_id) if _is_key(job_id) else []
+        return adapters[-1] if adapters else None
 
-def version_of(key: str) -> int:
-    """The k of an adapter's key `<job>.v<k>`."""
-    digits = key.rpartition(".v")[2]
-    return int(digits) if digits.isdecimal() else 0
+    async def _best(self, job_id: str) -> AdapterRef | None:
+        """What did best on the held-out rows; None without an evaluation of an adapter."""
+        found = await self._store.runs.get(job_id) if _is_key(job_id) else None
+        if found is None or not found[0].HasField("best_adapter"):
+            return None
+        return found[0].best_adapter
 
 
 def _is_key(key: str) -> bool:

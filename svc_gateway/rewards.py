@@ -67,16 +67,15 @@ class Rewards:
         Raises:
             NotFoundError: there is none; says which names exist.
         """
-        keys = await self._store.rewards.keys()
-        wanted = [
-            key
-            for key in keys
-            if key.partition(".")[0] == name and revision in ("", key.partition(".")[2])
+        revisions = [reward for _, reward in await self._store.rewards.items(f"{name}.*")]
+        found = [
+            reward
+            for reward in revisions
+            if reward.name == name and revision in ("", reward.revision)
         ]
-        found = [hit[0] for key in wanted if (hit := await self._store.rewards.get(key))]
         if found:
             return max(found, key=_time)
-        names = sorted({key.partition(".")[0] for key in keys})
+        names = sorted({reward.name for _, reward in await self._store.rewards.items()})
         what = f"revision {revision[:12]} of reward {name!r}" if revision else f"reward {name!r}"
         raise NotFoundError(
             f"there is no {what}",

@@ -5,12 +5,17 @@ from collections.abc import Sequence
 
 from google.protobuf.message import Message
 
+from burnish.budgets import Usage
 from burnish.datasets import DatasetRow
 from burnish.errors import UserError
-from burnish.spec import Sampling
+from burnish.run_spec import Budget
+from burnish.stage_spec import Sampling
 from burnish.v1 import common_pb2, events_pb2, job_pb2
-from svc_learner.reward_sets import FIRST, Candidate, RewardChange
-from svc_learner.types import Cancellation, Completion, Score, StepRecord, Ticket
+from svc_learner.evaluation.results import Result
+from svc_learner.pipeline.timing import Timing
+from svc_learner.state.progress import OpenEvaluation
+from svc_learner.state.reward_sets import FIRST, Candidate, RewardChange
+from svc_learner.types import Advance, Alarm, Cancellation, Completion, Score, StepRecord, Ticket
 
 _STATUSES: dict[str, events_pb2.ScoreStatus] = {
     name.removeprefix("SCORE_STATUS_").lower(): value  # type: ignore[misc]  # stubs say int
@@ -25,7 +30,8 @@ def arrival(message: Message) -> Completion | Cancellation | None:
         return completion(message)
     if isinstance(message, events_pb2.GroupCancelled):
         reason = message.message or events_pb2.CancelReason.Name(message.reason)
-        return Cancellation(message.group_id, reason)
+        failed = message.reason == events_pb2.CANCEL_REASON_SAMPLING_FAILED
+        return Cancellation(message.group_id, reason, failed=failed, attempt=message.attempt)
     return None
 
 
@@ -45,6 +51,10 @@ def completion(message: events_pb2.RewardScored) -> Completion:
         scores=tuple(_score(score) for score in message.scores),
         message=message.message,
         fatal=message.fatal,
+        attempt=rollout.attempt,
+        timing=Timing.of(
+            rollout.seconds, rollout.waited_seconds, message.seconds, message.waited_seconds
+        ),
     )
 
 
@@ -115,10 +125,10 @@ def rollout_requested(
     sampling: Sampling,
     *,
     adapter: common_pb2.AdapterRef | None,
-    reward_set: int,
     total_steps: int,
+    attempt: int = 0,
 ) -> events_pb2.RolloutRequested:
-    return events_pb2.RolloutRequested(
+    message = events_pb2.RolloutRequested(
         project=job.project,
         job_id=job.id,
         group_id=ticket.group_id,
@@ -128,12 +138,16 @@ def rollout_requested(
         base_model=job.spec.base_model,
         adapter=adapter,
         sampling=sampling_params(sampling, seed=job.spec.seed, ticket=ticket),
-        rewards=reward_set_of(job, reward_set).rewards,
+        rewards=reward_set_of(job, ticket.reward_set).rewards,
         context=common_pb2.RewardContext(
-            job_id=job.id, step=ticket.policy_version, max_steps=total_steps
+            job_id=job.id, step=ticket.policy_version, max_steps=total_steps, level=ticket.level
         ),
         on_reward_error=job.spec.on_reward_error,
+        deterministic=job.spec.deterministic,
+        attempt=attempt,
     )
+    message.time.GetCurrentTime()
+    return message
 
 
 def _purpose(ticket: Ticket) -> common_pb2.Purpose:
@@ -165,6 +179,8 @@ def step_completed(
         total_steps=total_steps,
         metrics=record.metrics,
         group_ids=record.groups,
+        bottleneck=record.bottleneck,
+        usage=usage(record.usage),
     )
     message.time.GetCurrentTime()
     return message
@@ -210,6 +226,16 @@ def policy_published(
     return message
 
 
+def usage(used: Usage) -> job_pb2.Usage:
+    return job_pb2.Usage(tokens=used.tokens, seconds=used.seconds, steps=used.steps)
+
+
+def budget(job: job_pb2.DesiredJob) -> Budget:
+    """The one in force."""
+    message = job.budget if job.HasField("budget") else job.spec.budget
+    return Budget(tokens=message.tokens, seconds=message.seconds, steps=message.steps)
+
+
 def job_updated(
     job: job_pb2.DesiredJob, state: job_pb2.JobState, stage: str, text: str, total_steps: int
 ) -> events_pb2.JobUpdated:
@@ -220,6 +246,7 @@ def job_updated(
         stage=stage,
         message=text,
         total_steps=total_steps,
+        resumes=job.resumes,
     )
     message.time.GetCurrentTime()
     return message
@@ -237,23 +264,56 @@ def evaluated(row: DatasetRow, completion: Completion) -> events_pb2.EvaluatedCo
 
 def evaluation_completed(
     job: job_pb2.DesiredJob,
+    evaluation: OpenEvaluation,
+    result: Result,
     *,
-    label: str,
-    policy_version: int,
-    adapter: str,
-    reward_mean: float,
-    score_means: dict[str, float],
     completions: Sequence[events_pb2.EvaluatedCompletion],
+    samples: int,
+    best: bool,
+    gap: float | None,
 ) -> events_pb2.EvaluationCompleted:
     message = events_pb2.EvaluationCompleted(
         project=job.project,
         job_id=job.id,
-        label=label,
-        policy_version=policy_version,
-        adapter=adapter,
-        reward_mean=reward_mean,
-        score_means=score_means,
+        label=evaluation.label,
+        policy_version=evaluation.policy_version,
+        adapter=evaluation.adapter,
+        reward_mean=result.reward_mean,
+        score_means=result.score_means,
+        pass_at=result.pass_at,
         completions=completions,
+        samples=samples,
+        best=best,
+        gap=gap,
+    )
+    message.time.GetCurrentTime()
+    return message
+
+
+def curriculum_advanced(job: job_pb2.DesiredJob, advance: Advance) -> events_pb2.CurriculumAdvanced:
+    message = events_pb2.CurriculumAdvanced(
+        project=job.project,
+        job_id=job.id,
+        step=advance.step,
+        level=advance.level,
+        number=advance.number,
+        levels=advance.levels,
+        message=advance.message,
+    )
+    message.time.GetCurrentTime()
+    return message
+
+
+def alarm_raised(job: job_pb2.DesiredJob, alarm: Alarm) -> events_pb2.AlarmRaised:
+    message = events_pb2.AlarmRaised(
+        project=job.project,
+        job_id=job.id,
+        step=alarm.step,
+        kind=alarm.kind,
+        message=alarm.message,
+        value=alarm.value,
+        threshold=alarm.threshold,
+        paused=alarm.paused,
     )
     message.time.GetCurrentTime()
     return message

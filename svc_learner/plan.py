@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from burnish.spec import JobSpec, RlStage, SftStage
+from burnish.spec import JobSpec
+from burnish.stage_spec import RlStage, SftStage
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ def phases(spec: JobSpec) -> Sequence[Phase]:
             plan.append(Evaluate("sft" if Evaluate("sft") not in plan else f"sft-{number}"))
     if not spec.evaluation_file or not spec.rewards:
         return [phase for phase in plan if not isinstance(phase, Evaluate)]
-    return [Evaluate("base"), *plan, Evaluate("final")]
+    # A job that begins with an adapter is compared with that one.
+    return [Evaluate("start" if spec.start else "base"), *plan, Evaluate("final")]
 
 
 def sft_steps(stage: SftStage, labelled: int) -> int:

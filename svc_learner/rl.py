@@ -3,58 +3,35 @@
 Dispatch, sampling, scoring and training overlap. Gradients add up over groups while others are
 still being sampled; a step is taken when enough groups were used, and everything that it consumed
 is closed with it, so a crash repeats exactly the groups of the unfinished step.
+
+Four seams: what is in flight (`refill`), whose turn it is to be judged (`order`), what the step has
+so far (`draft`), and what it means when nothing is left to learn (`barren`).
 """
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
 from burnish.errors import UserError
-from svc_learner import losses
-from svc_learner.advantages import SPREAD, Verdict, judge
-from svc_learner.losses import LossConfig
-from svc_learner.metrics import RewardWindow, Tally, mean
-from svc_learner.pacing import Pacing, is_stale, staleness
+from svc_learner.algorithms.advantages import Verdict, judge
+from svc_learner.algorithms.contribution import contribution
+from svc_learner.algorithms.losses import LossConfig
+from svc_learner.curriculum.epochs import EpochSampler
+from svc_learner.engine.objective import Objective
+from svc_learner.evaluation.evaluations import IN_TRAINING
+from svc_learner.oversight import Oversight
+from svc_learner.pipeline import barren, bottleneck, telemetry
+from svc_learner.pipeline.barren import Barren
+from svc_learner.pipeline.draft import Draft
+from svc_learner.pipeline.order import InTurn, OnArrival, Order
+from svc_learner.pipeline.pacing import Pacing, is_stale, staleness
+from svc_learner.pipeline.refill import Refill
 from svc_learner.plan import Rl
-from svc_learner.policy import Objective
-from svc_learner.sampler import EpochSampler
 from svc_learner.session import Session
-from svc_learner.types import Group, Sample, Ticket
+from svc_learner.types import Group, Sample
 
 REPLAY_ROWS = 4
 """Demonstrations that one step replays; their order makes each come again soon."""
 
 REPLAY = Objective("sft")
-
-
-@dataclass(slots=True)
-class Draft:
-    """The step that is being put together."""
-
-    used: list[Group] = field(default_factory=list)
-    window: RewardWindow = field(default_factory=RewardWindow)
-    tally: Tally = field(default_factory=Tally)
-    divisor: float = 0.0
-    staleness: list[int] = field(default_factory=list)
-    refusals: Counter[str] = field(default_factory=Counter)
-    replay: Tally | None = None
-
-    @property
-    def unusable(self) -> int:
-        return sum(self.refusals.values()) - self.refusals["stale"]
-
-    def metrics(self) -> dict[str, float]:
-        judged = len(self.used) + self.unusable
-        return {
-            **self.tally.metrics(max(self.divisor, 1.0)),
-            **self.window.metrics(),
-            "frac_zero_variance": self.refusals["zero_variance"] / judged,
-            "groups/used": float(len(self.used)),
-            "groups/filtered": float(self.unusable),
-            "groups/stale": float(self.refusals["stale"]),
-            "staleness/mean": mean(self.staleness),
-            "staleness/max": float(max(self.staleness)),
-        }
 
 
 class RlRun:
@@ -65,31 +42,39 @@ class RlRun:
         self._session = session
         self._config = config
         self._field = f"stages[{phase.index}].rl"
-        self._series = f"{session.job_id}.rl{phase.index or ''}"
         self._pacing = Pacing(
             batch=config.prompts_per_step,
             steps=config.steps,
             max_staleness=config.max_staleness,
             max_concurrent=session.settings.learner_groups,
+            max_resample=config.max_resample,
         )
-        self._sampler = EpochSampler(
-            seed=session.spec.seed, rows=len(session.rows.rows), drawn=session.progress.drawn
+        self._oversight = Oversight(session, phase)
+        self._refill = Refill(
+            session,
+            config,
+            series=f"{session.job_id}.rl{phase.index or ''}",
+            pacing=self._pacing,
+            rows=self._oversight.rows,
         )
         self._objective = Objective(
             "rl",
-            LossConfig(config.loss, config.clip_low, config.clip_high, config.kl_weight),
+            LossConfig.of(config),
             config.sampling.temperature,
         )
         self._demonstrations = demonstrations if config.sft_replay else ()
         self._replays = EpochSampler(
             seed=session.spec.seed + 1, rows=max(len(self._demonstrations), 1)
         )
+        self._order: Order = (
+            InTurn(self._refill.oldest) if session.spec.deterministic else OnArrival()
+        )
         self._ready: list[tuple[Group, Verdict]] = []
         self._draft = Draft()
-        self._barren: Counter[str] = Counter()
+        self._barren = Barren()
 
     async def run(self) -> None:
-        """Take all steps of the stage, or fewer when every row is solved.
+        """Take all steps of the stage, or fewer: when every row is solved, or by early stopping.
 
         Raises:
             UserError: no group teaches anything any more, or there is nothing to replay.
@@ -102,113 +87,118 @@ class RlRun:
                 hint="add a `completion` column to some rows, or set it to 0",
             )
         await session.say(f"learning from rewards, {self._config.steps} steps")
-        await session.start_stage(self._config.learning_rate)
+        await session.start_stage(self._config, self._config.steps)
         while session.progress.step < self._config.steps:
+            await session.boundary(stepping=True)
             await self._evaluate_if_due()
+            if session.progress.patience.over:
+                await session.say(f"stopped early: {session.progress.patience.over}")
+                break
             if not await self._take_step():
                 break
         await self._clear()
 
     async def _take_step(self) -> bool:
         """Collect until the step can be taken; False when nothing is left to learn."""
-        progress = self._session.progress
-        while not self._pacing.cut(used=len(self._draft.used), unusable=self._draft.unusable):
-            await self._dispatch()
-            if not self._ready and self._replay_due:
-                await self._replay()
-            for group in await self._session.wait(block=not self._ready):
-                self._sort_in(group)
-            await self._sweep()
-            if self._ready:
-                await self._use(*self._oldest())
-            elif self._pacing.barren(progress.barren):
-                await self._stop_or_fail()
+        while not self._is_full:
+            saved = await self._session.saved()
+            if saved:
+                await self._refill.fill(
+                    used=len(self._draft.used), ready=len(self._ready), waiting=len(self._order)
+                )
+            await self._collect(block=False)
+            went_on = await self._go_on()
+            if not (self._ready or self._draft.used or await self._can_learn()):
                 return False
+            if went_on:
+                continue
+            if self._replay_due:
+                await self._replay()
+            elif saved or not await self._session.saved():  # else there may be room to dispatch
+                await self._collect(block=True)
         await self._cut()
         return True
 
-    async def _dispatch(self) -> None:
-        session, progress = self._session, self._session.progress
-        running = [t for t in session.desk.assembler.running if not t.label]
-        free = self._pacing.capacity(
-            step=progress.step,
-            used=len(self._draft.used),
-            ready=len(self._ready),
-            running=len(running),
-        )
-        for _ in range(free):
-            number, row = self._sampler.draw()
-            progress.drawn = self._sampler.drawn
-            size, version = self._config.group_size, progress.version
-            ticket = Ticket(f"{self._series}.{number}", row, size, version)
-            await session.desk.dispatch(ticket, session.rows.rows[row], self._config.sampling)
+    @property
+    def _is_full(self) -> bool:
+        """Whether the step is taken with what it has."""
+        used, unusable = len(self._draft.used), self._draft.unusable
+        barren_run = self._pacing.barren(self._session.progress.barren)
+        return self._pacing.cut(used=used, unusable=unusable) or (used > 0 and barren_run)
 
-    def _sort_in(self, group: Group) -> None:
-        """Judge a group at its end: only usable ones wait to be used."""
-        verdict = judge(group.completions, self._config.advantage, self._config.require_success)
+    async def _collect(self, *, block: bool) -> None:
+        """Take what has ended, and end what has become too old to be waited for."""
+        for group in await self._session.wait(block=block):
+            self._order.add(group)
+        for ticket in self._refill.running:
+            if self._is_stale(ticket.policy_version):
+                late = await self._session.desk.cancel(ticket.group_id, "older than max_staleness")
+                if late is not None:
+                    self._order.add(late)
+
+    async def _go_on(self) -> bool:
+        """Judge the groups whose turn has come, then learn from the oldest useful one.
+
+        Returns:
+            False when there was nothing to do.
+        """
+        judged = 0
+        while group := self._order.next():
+            self._judge(group)
+            judged += 1
+            if self._session.spec.deterministic:
+                break  # what this group leads to comes before the next one
+        self._drop_stale()
+        if not self._ready:
+            return judged > 0
+        oldest = min(self._ready, key=lambda item: item[0].policy_version)  # stable: dispatch order
+        self._ready.remove(oldest)
+        await self._use(*oldest)
+        return True
+
+    def _judge(self, group: Group) -> None:
+        """At a group's end: only a usable one waits to be used."""
+        self._session.explain_waiting(group)
+        if self._is_stale(group.policy_version):
+            self._drop(group, "stale")
+            return
         for completion in group.completions:
             if completion.reward is not None:
                 self._session.progress.observe(completion.reward)
+        verdict = judge(group.completions, self._config, self._session.progress.seen)
         if verdict.refusal is None:
             self._ready.append((group, verdict))
             self._session.progress.barren = 0
             self._barren.clear()
             return
-        self._draft.window.completions.extend(group.completions)
+        self._oversight.rows.observe(group)
         self._session.progress.barren += 1
-        self._barren[group.cancelled or verdict.refusal] += 1
+        self._barren.count(group.cancelled or verdict.refusal)
         self._drop(group, verdict.refusal)
 
+    def _is_stale(self, policy_version: int) -> bool:
+        version = self._session.progress.version
+        return is_stale(version, policy_version, self._config.max_staleness)
+
+    def _drop_stale(self) -> None:
+        """The guarantee: nothing older than the bound is left to be used."""
+        stale = [item for item in self._ready if self._is_stale(item[0].policy_version)]
+        for group, _ in stale:
+            self._drop(group, "stale")
+        self._ready = [item for item in self._ready if item not in stale]
+
     def _drop(self, group: Group, reason: str) -> None:
-        self._draft.refusals[reason] += 1
+        self._draft.refuse(group, reason)
         self._session.desk.close(group)
-
-    async def _sweep(self) -> None:
-        """The guarantee: nothing older than the bound is left to be used or waited for."""
-        version, bound = self._session.progress.version, self._config.max_staleness
-        fresh = []
-        for group, verdict in self._ready:
-            if is_stale(version, group.policy_version, bound):
-                self._drop(group, "stale")
-            else:
-                fresh.append((group, verdict))
-        self._ready = fresh
-        for ticket in self._session.desk.assembler.running:
-            if not ticket.label and is_stale(version, ticket.policy_version, bound):
-                late = await self._session.desk.cancel(ticket.group_id, "older than max_staleness")
-                if late is not None:
-                    self._drop(late, "stale")
-
-    def _oldest(self) -> tuple[Group, Verdict]:
-        oldest = min(self._ready, key=lambda item: item[0].policy_version)  # stable: dispatch order
-        self._ready.remove(oldest)
-        return oldest
 
     async def _use(self, group: Group, verdict: Verdict) -> None:
         """Add one group's gradients to the step."""
-        draft, config = self._draft, self._config
-        version = self._session.progress.version
-        samples = [
-            Sample(
-                prompt=member.prompt,
-                tokens=member.tokens,
-                weight=losses.token_weight(config.loss, len(member.tokens)),
-                advantage=advantage,
-                logprobs=member.logprobs,
-                staleness=staleness(version, member.policy_version),
-            )
-            for member, advantage in zip(verdict.members, verdict.advantages, strict=True)
-        ]
-        # Without a leash to the base, a completion of average reward has no gradient at all.
-        telling = [s for s in samples if s.advantage or config.kl_weight]
-        draft.tally.add(await self._session.learn(telling, self._objective))
-        draft.divisor += sum(
-            losses.denominator(config.loss, len(s.tokens), config.sampling.max_tokens)
-            for s in samples
-        )
-        draft.used.append(group)
-        draft.staleness.append(staleness(version, group.policy_version))
-        draft.window.completions.extend(group.completions)
+        draft, version = self._draft, self._session.progress.version
+        share = contribution(verdict, self._config, version)
+        draft.tally.add(await self._session.learn(share.samples, self._objective))
+        draft.divisor += share.divisor
+        draft.use(group, staleness=staleness(version, group.policy_version))
+        self._oversight.rows.observe(group)
 
     @property
     def _replay_due(self) -> bool:
@@ -232,57 +222,69 @@ class RlRun:
         if draft.replay is not None:
             shares[REPLAY.sum_name] = self._config.sft_replay / draft.replay.tokens
             metrics["loss/replay"] = draft.replay.loss / draft.replay.tokens
-        metrics["grad_norm"] = await session.take_step(shares)
-        tokens = sum(len(c.tokens) for c in draft.window.completions)
+        metrics |= await session.take_step(shares)
+        metrics |= self._oversight.finish_step(draft.completions)
+        if remark := self._oversight.remark(draft.completions):
+            await session.say(remark)
+        tokens = sum(len(c.tokens) for c in draft.completions)
         for group in draft.used:
             session.desk.close(group)
         session.message = f"reward {metrics.get('reward/mean', 0):.3f}"
         metrics["reward_set"] = float(session.progress.reward_set)
-        session.record(metrics | session.clock.metrics(tokens), [g.id for g in draft.used])
+        timing = session.clock.metrics(tokens)
+        hint = bottleneck.explain(timing, by_staleness=self._pacing.bound_by_staleness)
+        telemetry.count_shares(session.clock.shares(), session.clock.total)
+        session.record(metrics | timing, [g.id for g in draft.used], hint)
         self._draft = Draft()
-        await session.save(publish=True)
+        await session.save_meanwhile(publish=True)
+        if session.spec.deterministic:  # whether it is over yet must not decide what comes next
+            await session.settle()
 
     async def _evaluate_if_due(self) -> None:
         """Also right after a restart: an evaluation begins behind the checkpoint of its step."""
         every = self._session.spec.evaluation.every_steps
         step = self._session.progress.step
         if every and step and step % every == 0:
-            await self._session.evaluations.start(f"step-{self._session.progress.version}")
+            await self._session.settle()
+            await self._session.evaluations.start(f"{IN_TRAINING}{self._session.progress.version}")
+        while self._session.waits_for_evaluations and self._session.evaluations.open:
+            await self._session.boundary(stepping=False)
+            await self._collect(block=True)
 
-    async def _stop_or_fail(self) -> None:
-        """Many groups in a row had nothing to teach: is it that they are all solved?"""
+    async def _can_learn(self) -> bool:
+        """Without a useful group: open a level that is due, or find that all is solved.
+
+        Raises:
+            UserError: no group teaches anything any more, and they are not solved.
+        """
         progress = self._session.progress
-        low, high = progress.reward_low, progress.reward_high
-        rewards = [c.reward for c in self._draft.window.completions if c.reward is not None]
-        varied = low is not None and high is not None and high - low > SPREAD
-        if varied and rewards and high is not None and min(rewards) >= high - SPREAD:
-            await self._session.say("every row reaches the best reward: nothing is left to learn")
-            return
-        reasons = ", ".join(
-            f"{count} times {_words(why)}" for why, count in self._barren.most_common(3)
-        )
-        raise UserError(
-            f"The last {progress.barren} groups taught nothing ({reasons}).",
-            field=self._field,
-            hint="try easier prompts, a longer supervised warm-up, a reward with partial credit, "
-            "or a higher temperature",
-        )
+        if self._oversight.open_level(solved=False):
+            await self._begin_level()
+            return True
+        if not self._pacing.barren(progress.barren):
+            return True
+        if not barren.solved(progress, self._draft.completions):
+            raise self._barren.error(progress, self._field)
+        if self._oversight.open_level(solved=True):
+            await self._begin_level()
+            return True
+        await self._session.say(barren.SOLVED)
+        return False
+
+    async def _begin_level(self) -> None:
+        """A boundary without a step: what the step left out so far belongs to the level before."""
+        self._session.progress.barren = 0
+        self._barren.clear()
+        self._draft = Draft(replay=self._draft.replay)
+        await self._session.save(publish=False)
 
     async def _clear(self) -> None:
         """Let go of groups that the stage no longer needs."""
         desk = self._session.desk
-        for ticket in [t for t in desk.assembler.running if not t.label]:
+        for ticket in self._refill.running:
             await desk.cancel(ticket.group_id, "the stage is complete")
-            desk.assembler.close(ticket.group_id)
-        for group, _ in self._ready:
-            desk.close(group)
+        for ticket in desk.assembler.open:
+            if not ticket.label:
+                desk.assembler.close(ticket.group_id)
         self._ready.clear()
         self._session.policy.drop_gradients()
-
-
-def _words(refusal: str) -> str:
-    return {
-        "zero_variance": "all completions had the same reward",
-        "no_success": "no completion had the required success",
-        "too_few": "fewer than two completions had a reward",
-    }.get(refusal, refusal)

@@ -4,9 +4,9 @@ import math
 import time
 
 from burnish.errors import UserError
+from svc_learner.curriculum.epochs import EpochSampler
+from svc_learner.engine.objective import Objective
 from svc_learner.plan import Sft, sft_steps
-from svc_learner.policy import Objective
-from svc_learner.sampler import EpochSampler
 from svc_learner.session import Session
 from svc_learner.types import Sample
 
@@ -31,23 +31,25 @@ async def run_sft(session: Session, phase: Sft) -> None:
     batches = Batches(samples, config.batch_size, seed=session.spec.seed)
     total = sft_steps(config, len(samples))
     await session.say(f"supervised warm-up on {len(samples)} labelled rows, {config.epochs} epochs")
-    await session.start_stage(config.learning_rate)
+    await session.start_stage(config, total)
     saved = time.monotonic()
     while session.progress.step < total:
+        await session.boundary(stepping=True)
         batch = batches.at(session.progress.step)
         tally = await session.learn(batch, OBJECTIVE)
-        norm = await session.take_step({OBJECTIVE.sum_name: 1 / tally.tokens})
+        taken = await session.take_step({OBJECTIVE.sum_name: 1 / tally.tokens})
         session.record(
             {
                 "loss": tally.loss / tally.tokens,
                 "entropy": tally.entropy / tally.tokens,
-                "grad_norm": norm,
+                **taken,
                 "epoch": session.progress.step / batches.per_epoch,
                 **session.clock.metrics(tally.tokens),
             }
         )
         last = session.progress.step == total
-        if last or time.monotonic() - saved >= session.settings.learner_checkpoint_seconds:
+        overdue = time.monotonic() - saved >= session.settings.learner_checkpoint_seconds
+        if last or overdue or session.kept:
             await session.save(publish=last)
             saved = time.monotonic()
 

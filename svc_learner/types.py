@@ -6,10 +6,9 @@ nothing that holds one may change it.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
 
-LossName: TypeAlias = Literal["cispo", "dr_grpo", "grpo"]
-AdvantageName: TypeAlias = Literal["centered", "standardized"]
+from burnish.budgets import Usage
+from svc_learner.pipeline.timing import Timing
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +52,40 @@ class Completion:
     scores: tuple[Score, ...] = ()
     message: str = ""
     fatal: bool = False
+    attempt: int = 0
+    timing: Timing = field(default_factory=Timing)
 
 
 @dataclass(frozen=True, slots=True)
 class Cancellation:
-    """None of the group's missing completions will come."""
+    """None of the group's missing completions will come. `failed`: sampling gave up."""
 
     group_id: str
     reason: str
+    failed: bool = False
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """A group that was dispatched. `label` is "" for training, else names the evaluation."""
+    """A group that was dispatched. `label` is "" for training, else names the evaluation.
+
+    `level` is the row's in the stage's curriculum; "" without one. `reward_set` is the number of
+    the rewards that judge it.
+    """
 
     group_id: str
     row: int
     size: int
     policy_version: int
     label: str = ""
+    level: str = ""
+    reward_set: int = 1
+
+    @property
+    def number(self) -> int:
+        """Within the group's series, from 0."""
+        return int(self.group_id.rpartition(".")[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +105,11 @@ class Group:
         """The oldest policy that sampled a member: staleness is judged by it."""
         versions = [completion.policy_version for completion in self.completions]
         return min(versions, default=self.ticket.policy_version)
+
+    @property
+    def length(self) -> int:
+        """Tokens of all its prompts and completions."""
+        return sum(len(each.prompt) + len(each.tokens) for each in self.completions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +135,31 @@ class StepRecord:
     step: int
     metrics: Mapping[str, float] = field(default_factory=dict)
     groups: Sequence[str] = ()
+    bottleneck: str = ""
+    usage: Usage = field(default_factory=Usage)
+    """Of the job up to here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """A curriculum opened a level: kept in the checkpoint until its event is surely out."""
+
+    step: int
+    """The first step whose new groups may be of this level, counted over all stages, from 1."""
+    level: str
+    number: int
+    """The level's place, from 1, among so many."""
+    levels: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """A sign that a reward is being gamed: kept in the checkpoint until its event is surely out."""
+
+    step: int
+    kind: str
+    message: str
+    value: float
+    threshold: float
+    paused: bool = False

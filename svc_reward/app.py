@@ -11,6 +11,7 @@ from burnish.errors import RetryableError, UserError
 from burnish.logs import get_logger
 from burnish.reward_spec import RewardDefinition
 from burnish.service import Status
+from burnish.stopwatch import Stopwatch
 from burnish.v1 import events_pb2, infer_pb2, rewards_service_pb2
 from svc_reward import codec, scoring
 from svc_reward.config import RewardSettings
@@ -21,6 +22,7 @@ from svc_reward.lane.wire import Status as ScoreStatus
 from svc_reward.outcome import Outcome
 from svc_reward.packages import Packages
 from svc_reward.rate import Rate
+from svc_reward.recall import Recall
 from svc_reward.revisions import Revisions
 from svc_reward.sandbox import Sandbox
 from svc_reward.scoring import Reward, Score
@@ -49,6 +51,8 @@ class RewardService:
             graders,
             Packages(settings.reward_packages),
             Secrets(settings.reward_secrets),
+            # Speed is measured anew each time.
+            None if settings.lane_gpus else Recall(),
         )
         self._revisions = Revisions(self._definition_of)
         self._definitions: Bucket[rewards_service_pb2.Reward] | None = None
@@ -92,12 +96,18 @@ class RewardService:
         )
 
     async def _score(self, message: events_pb2.RolloutCompleted) -> None:
+        watch = _begun(message)
         with self._busy(1):
             result = await self._scored(message)
-        await self._bus.publish(result, id=message.completion_id)
+        await self._publish(result, watch)
+
+    async def _publish(self, result: events_pb2.RewardScored, watch: Stopwatch) -> None:
+        result.seconds, result.waited_seconds = watch.seconds, watch.waited
+        await self._bus.publish(result, id=codec.message_id(result.completion))
 
     async def _score_group(self, message: events_pb2.GroupCompleted) -> None:
         """A group that some reward compares: its other rewards judge each completion as ever."""
+        watch = _begun(message.completions[0])
         with self._busy(len(message.completions)):
             compared = await self._compared(message.completions)
             results = await asyncio.gather(
@@ -109,7 +119,7 @@ class RewardService:
                 )
             )
         for result in results:
-            await self._bus.publish(result, id=result.completion.completion_id)
+            await self._publish(result, watch)
 
     async def _compared(
         self, completions: Sequence[events_pb2.RolloutCompleted]
@@ -153,8 +163,7 @@ class RewardService:
 
     async def _give_up(self, message: events_pb2.RolloutCompleted, reason: str) -> None:
         """Too many deliveries: the completion leaves its group; it does not score 0."""
-        result = codec.scored(message, (), Reward(None, reason))
-        await self._bus.publish(result, id=message.completion_id)
+        await self._publish(codec.scored(message, (), Reward(None, reason)), _begun(message))
 
     async def _give_up_group(self, message: events_pb2.GroupCompleted, reason: str) -> None:
         for completion in message.completions:
@@ -213,6 +222,13 @@ class RewardService:
             yield
         finally:
             self._running -= completions
+
+
+def _begun(message: events_pb2.RolloutCompleted) -> Stopwatch:
+    """Work on a completion begins now."""
+    watch = Stopwatch.since(message.time)
+    watch.begin()
+    return watch
 
 
 def _counted(rate: Rate, outcome: Outcome) -> Outcome:

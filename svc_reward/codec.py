@@ -38,6 +38,12 @@ def case_of(
     )
 
 
+def message_id(completion: events_pb2.RolloutCompleted) -> str:
+    """Of the completion's scores."""
+    again = f".again.{completion.attempt}" if completion.attempt else ""
+    return f"{completion.completion_id}{again}"
+
+
 def score(value: Score) -> events_pb2.Score:
     outcome = value.outcome
     return events_pb2.Score(

@@ -41,6 +41,8 @@ HOST = "burnish.lane.host"
 _HEADER = struct.Struct(">BxxxI")
 _STDOUT = 1
 _ATTACH = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+_CALLS = threading.BoundedSemaphore(8)
+"""The SDK keeps the connections of its newest 25 URLs, ten of each, and closes others in use."""
 _REQUIRED = {
     "MemoryLimit": "memory",
     "PidsLimit": "process",
@@ -91,6 +93,10 @@ class DockerBackend:
         }
 
     def launch(self, lane_class: LaneClass) -> "DockerLane":
+        with _CALLS:
+            return self._launch(lane_class)
+
+    def _launch(self, lane_class: LaneClass) -> "DockerLane":
         held = contextlib.ExitStack()
         container: Container | None = None
         try:
@@ -259,7 +265,8 @@ class DockerLane:
     def kill(self) -> None:
         if not self._killed.acquire(blocking=False):
             return
-        _remove(self._container)
+        with _CALLS:
+            _remove(self._container)
         self._stream.close()
         with contextlib.suppress(Exception):
             self._attached.close()  # type: ignore[attr-defined]

@@ -1,6 +1,6 @@
 """Scores cases with rewards of every kind, through the sandbox."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 
 from burnish.errors import UserError
@@ -11,6 +11,7 @@ from svc_reward.graders import Graders
 from svc_reward.lane.wire import Status
 from svc_reward.outcome import Outcome
 from svc_reward.packages import Packages
+from svc_reward.recall import Recall, key_of
 from svc_reward.sandbox import Sandbox
 from svc_reward.secrets_folder import Secrets, masked
 
@@ -23,15 +24,22 @@ class Judge:
         graders: evaluates OpenAI graders.
         packages: installs what rewards import.
         secrets: what rewards may know.
+        recall: verdicts on kernels that need not be asked for again; unset: each is.
     """
 
     def __init__(
-        self, sandbox: Sandbox, graders: Graders, packages: Packages, secrets: Secrets
+        self,
+        sandbox: Sandbox,
+        graders: Graders,
+        packages: Packages,
+        secrets: Secrets,
+        recall: Recall | None = None,
     ) -> None:
         self._sandbox = sandbox
         self._graders = graders
         self._packages = packages
         self._secrets = secrets
+        self._recall = recall
 
     def check(self, definition: RewardDefinition, project: str = "") -> None:
         """Whether what it names is there, without running or installing anything.
@@ -66,7 +74,7 @@ class Judge:
                 definition.grader, definition.limits, case, seed=seed
             )
         if definition.preset is not None:
-            return await self._sandbox.evaluate(Program.triton(definition), case, seed=seed)
+            return await self._kernel(definition, case, seed)
         return await self._run(definition, case, project, seed)
 
     async def evaluate_group(
@@ -85,6 +93,14 @@ class Judge:
         group = replace(case, completion="", completions=tuple(completions))
         found = await self._run(definition, group, project, None)
         return outcome.of_group(found, len(completions))
+
+    async def _kernel(self, definition: RewardDefinition, case: Case, seed: int | None) -> Outcome:
+        def judged() -> Awaitable[Outcome]:
+            return self._sandbox.evaluate(Program.triton(definition), case, seed=seed)
+
+        if self._recall is None or seed is not None:
+            return await judged()
+        return await self._recall.outcome(key_of(definition, case), judged)
 
     async def _run(
         self, definition: RewardDefinition, case: Case, project: str, seed: int | None

@@ -55,9 +55,16 @@ class LanePool:
         """Start lanes before they are needed.
 
         Raises:
-            SandboxError: the first of them does not start.
+            SandboxError: none of them starts.
         """
-        started = await asyncio.gather(*(self._launch(lane_class) for _ in range(lanes)))
+        launches = (self._launch(lane_class) for _ in range(lanes))
+        ended = await asyncio.gather(*launches, return_exceptions=True)
+        started = [each for each in ended if isinstance(each, WarmLane)]
+        failures = [each for each in ended if isinstance(each, BaseException)]
+        for failure in failures:
+            if not started or not isinstance(failure, SandboxError):
+                raise failure
+            log.warning("lane.not_started", reason=str(failure))
         self._idle += started
 
     async def evaluate(self, lane_class: LaneClass, payload: bytes, limits: Limits) -> Outcome:

@@ -75,8 +75,7 @@ class Sandbox:
                 return
             try:
                 backend = await asyncio.to_thread(open_backend, self._settings)
-                pool = LanePool(backend, self._settings)
-                await pool.warm(LaneClass(), self._settings.reward_lanes)
+                pool = await self._warm(backend)
             except SandboxError as error:
                 self._problem = str(error)
                 self._next_try = time.monotonic() + RETRY_SECONDS
@@ -86,6 +85,16 @@ class Sandbox:
             log.info("sandbox.open", **backend.describe())
             if backend.isolation != "docker":
                 log.warning("sandbox.development_only", isolation=backend.isolation)
+
+    async def _warm(self, backend: Backend) -> LanePool:
+        pool = LanePool(backend, self._settings)
+        try:
+            await pool.warm(LaneClass(), self._settings.reward_lanes)
+        except BaseException:
+            await pool.close()
+            await asyncio.to_thread(backend.close)
+            raise
+        return pool
 
     async def evaluate(
         self,

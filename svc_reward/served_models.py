@@ -75,20 +75,22 @@ class ServedModels:
             self._adapters = await self._bus.kv(topology.ADAPTERS, common_pb2.AdapterRef)
         if any(model in status.base_models for _, status in await self._services.items()):
             return model, None
-        key = await _adapter_key(model, self._adapters)
-        found = await self._adapters.get(key) if _KEY.fullmatch(key) else None
-        if found is None:
+        adapter = await _adapter(model, self._adapters)
+        if adapter is None:
             raise _unserved(model)
-        return found[0].base_model, found[0]
+        return adapter.base_model, adapter
 
 
-async def _adapter_key(model: str, adapters: Bucket[common_pb2.AdapterRef]) -> str:
-    if not model.endswith(LATEST):
-        return topology.adapter_key(model) if ":" in model else ""
-    prefix = f"{model.removesuffix(LATEST)}.v"
-    versions = [key.removeprefix(prefix) for key in await adapters.keys() if key.startswith(prefix)]
-    numbers = [int(version) for version in versions if version.isdecimal()]
-    return f"{prefix}{max(numbers)}" if numbers else ""
+async def _adapter(
+    model: str, adapters: Bucket[common_pb2.AdapterRef]
+) -> common_pb2.AdapterRef | None:
+    if model.endswith(LATEST):
+        job = model.removesuffix(LATEST)
+        known = [one for _, one in await adapters.items(f"{job}.>")] if _KEY.fullmatch(job) else []
+        return max(known, key=lambda adapter: adapter.policy_version, default=None)
+    key = topology.adapter_key(model) if ":" in model else ""
+    found = await adapters.get(key) if _KEY.fullmatch(key) else None
+    return found[0] if found else None
 
 
 def _unserved(model: str) -> RetryableError:

@@ -3,6 +3,7 @@
 import hashlib
 
 from burnish.errors import RetryableError, UserError
+from burnish.stopwatch import Stopwatch
 from burnish.v1 import common_pb2, events_pb2, infer_pb2
 from svc_rollout.group import Completion
 
@@ -18,6 +19,7 @@ def generate_request(
         n=request.group_size,
         sampling=request.sampling,
         priority=infer_pb2.PRIORITY_ROLLOUT,
+        deterministic=request.deterministic,
     )
     if request.HasField("adapter"):
         message.adapter.CopyFrom(request.adapter)
@@ -44,9 +46,10 @@ def completed(
     text: str,
     prompt_token_ids: list[int],
     adapter: str,
-    seconds: float,
+    watch: Stopwatch,
 ) -> events_pb2.RolloutCompleted:
-    return events_pb2.RolloutCompleted(
+    """A completion whose last token has just come."""
+    message = events_pb2.RolloutCompleted(
         project=request.project,
         job_id=request.job_id,
         group_id=request.group_id,
@@ -65,15 +68,38 @@ def completed(
         rewards=request.rewards,
         context=request.context,
         on_reward_error=request.on_reward_error,
-        seconds=seconds,
+        attempt=request.attempt,
     )
+    _note_time(message, watch)
+    return message
+
+
+def _note_time(message: events_pb2.RolloutCompleted, watch: Stopwatch) -> None:
+    message.seconds, message.waited_seconds = watch.seconds, watch.waited
+    message.time.GetCurrentTime()
+
+
+def message_id(message: events_pb2.RolloutCompleted) -> str:
+    return f"{message.completion_id}{_suffix(message.attempt)}"
+
+
+def group_message_id(request: events_pb2.RolloutRequested) -> str:
+    return f"{request.group_id}{_suffix(request.attempt)}"
+
+
+def _suffix(attempt: int) -> str:
+    return f".again.{attempt}" if attempt else ""
 
 
 def group(
-    request: events_pb2.RolloutRequested, completions: list[events_pb2.RolloutCompleted]
+    request: events_pb2.RolloutRequested,
+    completions: list[events_pb2.RolloutCompleted],
+    watch: Stopwatch,
 ) -> events_pb2.GroupCompleted:
-    """A whole group, in the order of its completions' indices."""
+    """A whole group whose last token has just come, in the order of its completions' indices."""
     ordered: list[events_pb2.RolloutCompleted] = sorted(completions, key=_index)
+    for completion in ordered:
+        _note_time(completion, watch)
     return events_pb2.GroupCompleted(
         project=request.project,
         job_id=request.job_id,
@@ -95,6 +121,7 @@ def cancelled(
         group_id=request.group_id,
         reason=reason,
         message=message,
+        attempt=request.attempt,
     )
 
 

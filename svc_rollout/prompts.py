@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from burnish import models
-from burnish.errors import UserError
+from burnish.errors import BurnishError, UserError
+from burnish.logs import get_logger
+
+log = get_logger(__name__)
 
 
 class Tokenizers:
@@ -19,6 +22,14 @@ class Tokenizers:
         self._models_dir = models_dir
         self._loaded: dict[str, Any] = {}
         self._lock = asyncio.Lock()
+
+    async def warm(self) -> None:
+        """Load what is there: the import alone takes seconds that no first group has to wait for."""
+        for name in models.available(self._models_dir):
+            try:
+                await self._get(name)
+            except (OSError, ValueError, BurnishError) as error:
+                log.warning("tokenizer.unusable", base_model=name, error=str(error))
 
     async def render(self, base_model: str, messages: Sequence[dict[str, str]]) -> list[int]:
         """The prompt as the model sees it, ready for the assistant's turn.
@@ -54,7 +65,7 @@ class Tokenizers:
 
 
 def _load(path: Path) -> Any:  # noqa: ANN401
-    # Seconds of import: only when the first group arrives.
+    # Seconds of import: never on the way to being ready.
     from transformers import AutoTokenizer  # noqa: PLC0415
 
     return AutoTokenizer.from_pretrained(path)

@@ -50,6 +50,7 @@ def generate_job(
         adapter=adapter,
         priority=Priority.ROLLOUT if rollout else Priority.INTERACTIVE,
         stream=not rollout,
+        solo=request.deterministic,
     )
 
 

@@ -36,9 +36,17 @@ class ServeSettings(ServiceSettings):
         16, ge=1, le=4096, description="Adapters kept loaded; more only while all are in use."
     )
     serve_max_rank: int = Field(64, ge=1, le=512, description="Highest LoRA rank accepted.")
+    serve_batch_invariant: bool = Field(
+        default=False,
+        description="vLLM: kernels whose results do not depend on the batch, which deterministic "
+        "jobs need; slower, and on some GPUs only.",
+    )
     serve_memory: float = Field(
         0.0,
         ge=0,
         le=1024,
         description="vLLM: share of GPU memory, or GiB of KV cache on a CPU; 0 is vLLM's default.",
+    )
+    serve_tensor_parallel: int = Field(
+        1, ge=1, le=64, description="vLLM: GPUs of this machine over which the model is split."
     )

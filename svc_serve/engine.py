@@ -53,6 +53,8 @@ class GenerateJob:
     priority: Priority = Priority.INTERACTIVE
     stream: bool = True
     """Whether tokens are wanted as they come, or each completion in one piece."""
+    solo: bool = False
+    """Whether equal jobs have to give equal tokens, whatever else the engine does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,8 @@ class Engine(Protocol):
         """Stream the completions of `job`, interleaved; closing the iterator cancels it.
 
         Raises:
-            UserError: The prompt does not fit, or has ids outside the vocabulary.
+            UserError: The prompt does not fit, or has ids outside the vocabulary; or the job is
+                `solo`, and this engine cannot promise that.
             NotFoundError: The adapter is not loaded.
             UnavailableError: The engine is stopping, or failed.
         """

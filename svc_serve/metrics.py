@@ -3,26 +3,16 @@
 from collections.abc import Callable, Iterator
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import REGISTRY, Collector
 
+from burnish.collectors import LateCollector
 from svc_serve.engine import EngineStats
 
 
-class EngineCollector(Collector):
+class EngineCollector(LateCollector):
     """Registered while the engine runs."""
 
     def __init__(self, stats: Callable[[], EngineStats]) -> None:
         self._stats = stats
-
-    def register(self) -> None:
-        REGISTRY.register(self)
-
-    def unregister(self) -> None:
-        REGISTRY.unregister(self)
-
-    def describe(self) -> list[Metric]:
-        """Nothing: the engine may not be up yet when this is registered."""
-        return []
 
     def collect(self) -> Iterator[Metric]:
         stats = self._stats()

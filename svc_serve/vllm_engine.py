@@ -97,6 +97,13 @@ class VllmEngine:
 
     async def generate(self, job: GenerateJob) -> AsyncGenerator[TokenDelta, None]:
         """See `Engine.generate`."""
+        if job.solo and not self._settings.serve_batch_invariant:
+            raise UserError(
+                "this vLLM rounds differently from batch to batch",
+                field="deterministic",
+                hint="set BURNISH_SERVE_BATCH_INVARIANT=true on a GPU that has it, "
+                "or BURNISH_SERVE_ENGINE=cpu",
+            )
         # vLLM draws a greedy completion only once: all n of them are that one.
         copies = job.n if job.sampling.temperature == 0 else 1
         async with contextlib.aclosing(self._deltas(job, job.n // copies)) as deltas:

@@ -22,6 +22,8 @@ def prepare(settings: ServeSettings, environ: MutableMapping[str, str] = os.envi
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         "VLLM_CPU_KVCACHE_SPACE": str(round(settings.serve_memory) or _CPU_KV_GIB),
     }
+    if settings.serve_batch_invariant:
+        defaults["VLLM_BATCH_INVARIANT"] = "1"
     for name, value in defaults.items():
         environ.setdefault(name, value)
 
@@ -42,9 +44,13 @@ def arguments(settings: ServeSettings, folder: Path, *, dtype: str, gpu: bool) -
         "logprobs-mode": "processed_logprobs",
         "scheduling-policy": "priority",
     }
+    if settings.serve_tensor_parallel > 1:
+        options["tensor-parallel-size"] = str(settings.serve_tensor_parallel)
     if settings.serve_max_context:
         options["max-model-len"] = str(settings.serve_max_context)
     if gpu and settings.serve_memory:
         options["gpu-memory-utilization"] = str(settings.serve_memory)
     flags = ["--enable-lora"] if gpu else ["--enable-lora", "--enforce-eager"]
+    if settings.serve_batch_invariant:
+        flags.append("--no-enable-prefix-caching")
     return [*flags, *(f"--{name}={value}" for name, value in options.items())]

@@ -3,7 +3,7 @@
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from svc_learner.base import BaseModel
+from svc_learner.engine.base import BaseModel
 from svc_learner.types import Completion, Score, Ticket
 
 
@@ -20,6 +20,10 @@ class Letters:
 
 
 def tiny_base(seed: int = 0) -> BaseModel:
+    return BaseModel("tiny", tiny_model(seed), Letters())
+
+
+def tiny_model(seed: int = 0) -> LlamaForCausalLM:
     """A random Llama of 50,000 parameters: real architecture, no waiting."""
     torch.manual_seed(seed)
     config = LlamaConfig(
@@ -32,7 +36,7 @@ def tiny_base(seed: int = 0) -> BaseModel:
         max_position_embeddings=256,
         initializer_range=0.2,
     )
-    return BaseModel("tiny", LlamaForCausalLM(config), Letters())
+    return LlamaForCausalLM(config).eval()
 
 
 def completion(

@@ -2,7 +2,8 @@
 
 from burnish.bus import topology
 from burnish.bus.bus import Bus
+from burnish.bus.consume import HandBack
 from burnish.bus.kv import Bucket, Change
 from burnish.bus.log import Entry
 
-__all__ = ["Bucket", "Bus", "Change", "Entry", "topology"]
+__all__ = ["Bucket", "Bus", "Change", "Entry", "HandBack", "topology"]

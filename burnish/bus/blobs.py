@@ -72,6 +72,19 @@ class Blobs:
         finally:
             part.unlink(missing_ok=True)
 
+    async def names(self, bucket: str, prefix: str) -> list[str]:
+        """The objects of a bucket whose names begin with `prefix`."""
+        store = await self._store(bucket)
+        try:
+            found = await store.list(ignore_deletes=True)
+        except NatsNotFoundError:
+            return []
+        return sorted(info.name for info in found if info.name.startswith(prefix))
+
+    async def copy(self, ref: common_pb2.ObjectRef, name: str) -> common_pb2.ObjectRef:
+        """A second object of the same content in the same bucket."""
+        return await self.put(ref.bucket, name, await self.get(ref))
+
     async def delete(self, ref: common_pb2.ObjectRef) -> None:
         """Remove an object; one that is gone already is fine."""
         store = await self._store(ref.bucket)

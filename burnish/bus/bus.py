@@ -10,6 +10,7 @@ import nats.errors
 from faststream.nats import NatsBroker
 from google.protobuf.message import Message
 from nats.js.errors import APIError, NoStreamResponseError, ServiceUnavailableError
+from nats.js.errors import NotFoundError as NothingThere
 
 from burnish.bus import kv, log, provision, rpc, topology
 from burnish.bus.blobs import Blobs
@@ -57,6 +58,8 @@ class Bus:
         self._nc: Client | None = None
         self._js: JetStreamContext | None = None
         self._stopping = False
+        self.draining = asyncio.Event()
+        """Set when the service is about to end: long work comes to a good place to stop."""
 
     @property
     def nc(self) -> "Client":
@@ -114,6 +117,7 @@ class Bus:
     async def drain(self) -> None:
         """Take nothing new, let running work finish for a while, hand back the rest."""
         self._stopping = True
+        self.draining.set()
         stopping = asyncio.gather(*(subscriber.stop() for subscriber in self._broker.subscribers))
         if self._running:
             await asyncio.wait(self._running, timeout=self.settings.drain_seconds)
@@ -137,9 +141,9 @@ class Bus:
     ) -> None:
         """Handle a queue's messages, `concurrency` at a time. Call before `start`.
 
-        The handler's return acknowledges. `RetryableError` brings the message back later; any
-        other error becomes a dead letter (a `UserError` at once), after `on_exhausted` has ended
-        what waits for the message.
+        The handler's return acknowledges. `RetryableError` brings the message back later, `HandBack`
+        leaves it to another worker; any other error becomes a dead letter (a `UserError` at once),
+        after `on_exhausted` has ended what waits for the message.
         """
         Consumer(
             queue=queue,
@@ -187,6 +191,14 @@ class Bus:
         """A stream's entries behind sequence `after`, in order, then live; None: only live."""
         return log.read(self.js, self.codec, stream.name, subjects=subjects, after=after)
 
+    async def newest_id(self, stream: topology.Stream, subject: str) -> str:
+        """The id of a subject's newest message; "" where there is none."""
+        try:
+            found = await self.js.get_last_msg(stream.name, subject)
+        except NothingThere:
+            return ""
+        return str((found.headers or {}).get("Nats-Msg-Id", ""))
+
     def respond(
         self, subject: str, kind: type[M], responder: rpc.Responder[M], *, queue: str
     ) -> None:
@@ -222,7 +234,7 @@ class Bus:
         """The typed bucket."""
         if kind.DESCRIPTOR is not bucket.message.DESCRIPTOR:
             raise TypeError(f"{bucket.name} holds {bucket.message.DESCRIPTOR.full_name}")
-        return kv.Bucket(await self.js.key_value(bucket.name), kind)
+        return kv.Bucket(self.js, bucket.name, await self.js.key_value(bucket.name), kind)
 
     async def _await_server(self) -> None:
         """Wait for the server before FastStream connects: its own errors are many lines long."""

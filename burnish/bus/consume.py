@@ -7,8 +7,9 @@ Handlers are idempotent: at-least-once delivery, exactly-once effect by determin
 
 import asyncio
 import time
+from collections import Counter as Counts
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from faststream import AckPolicy
@@ -32,12 +33,27 @@ Handler = Callable[[M], Awaitable[None]]
 OnExhausted = Callable[[M, str], Awaitable[None]]
 DeadLetters = Callable[[events_pb2.DeadLetter], Awaitable[None]]
 
-# A handler that fails for a reason of its own (not the infrastructure's) gets this many tries.
+# A handler that fails for a reason of its own (not the infrastructure's) gets this many tries in one
+# process: deliveries also count messages that were only handed on.
 MAX_CRASHES = 3
 MAX_DELAY = 30.0
 
 HANDLED = Counter("burnish_messages_total", "Messages handled.", ["queue", "outcome"])
 SECONDS = Histogram("burnish_message_seconds", "Seconds in a handler.", ["queue"])
+
+
+class HandBack(Exception):  # noqa: N818  nothing went wrong
+    """Raised by a handler whose message another worker is to have.
+
+    Attributes:
+        delay: seconds until the message is delivered again.
+        aside: seconds for which this loop takes nothing new, so that it is others who get it.
+    """
+
+    def __init__(self, *, delay: float = 0.0, aside: float = 0.0) -> None:
+        super().__init__("handed back")
+        self.delay = delay
+        self.aside = aside
 
 
 def retry_delay(deliveries: int) -> float:
@@ -56,6 +72,8 @@ class Consumer(Generic[M]):
     ack_wait: float
     dead_letters: DeadLetters
     running: set[asyncio.Task[None]]
+    _crashes: Counts[int] = field(default_factory=Counts)
+    """By the message's sequence in its stream."""
 
     def register(self, broker: "NatsBroker") -> None:
         """Add `concurrency` one-message loops on the durable.
@@ -92,6 +110,11 @@ class Consumer(Generic[M]):
         outcome = "done"
         try:
             await self._attempt(body, message)
+        except HandBack as back:
+            outcome = "handed_back"
+            await message.nack(delay=back.delay)
+            beat.cancel()
+            await asyncio.sleep(back.aside)
         except NackMessage:
             outcome = "retried"
             raise
@@ -104,10 +127,14 @@ class Consumer(Generic[M]):
             SECONDS.labels(self.queue.durable).observe(time.monotonic() - started)
 
     async def _attempt(self, body: M | Undecoded, message: NatsMessage) -> None:
-        deliveries = message.raw_message.metadata.num_delivered
+        metadata = message.raw_message.metadata
+        deliveries, sequence = metadata.num_delivered, metadata.sequence.stream
         payload = None if isinstance(body, Undecoded) else body
         try:
             await self.handler(_decoded(body))
+            self._crashes.pop(sequence, None)
+        except HandBack:
+            raise
         except UserError as error:
             # Nothing that waiting could mend.
             await self._bury(message, payload, str(error), deliveries)
@@ -118,9 +145,11 @@ class Consumer(Generic[M]):
             raise NackMessage(delay=retry_delay(deliveries)) from error
         except Exception as error:
             log.exception("message.failed", queue=self.queue.durable, deliveries=deliveries)
-            if deliveries >= MAX_CRASHES:
+            self._crashes[sequence] += 1
+            if self._crashes[sequence] >= MAX_CRASHES:
+                del self._crashes[sequence]
                 await self._bury(message, payload, f"{type(error).__name__}: {error}", deliveries)
-            raise NackMessage(delay=retry_delay(deliveries)) from error
+            raise NackMessage(delay=retry_delay(self._crashes[sequence])) from error
 
     async def _bury(
         self, message: NatsMessage, payload: M | None, reason: str, deliveries: int

@@ -1,19 +1,22 @@
 """Typed key-value buckets with compare-and-set."""
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from google.protobuf.message import Message
-from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError, NoKeysError
+from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 
 from burnish.errors import ConflictError
 
 if TYPE_CHECKING:
+    from nats.js import JetStreamContext
     from nats.js.kv import KeyValue
 
 M = TypeVar("M", bound=Message)
+_PATTERN = re.compile(r"(?:[-/_=a-zA-Z0-9]+\.|\*\.)*(?:[-/_=a-zA-Z0-9]+|\*|>)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,9 @@ class Change(Generic[M]):
 class Bucket(Generic[M]):
     """Entries of one message type. Keys match `[-/_=.a-zA-Z0-9]+`."""
 
-    def __init__(self, kv: "KeyValue", kind: type[M]) -> None:
+    def __init__(self, js: "JetStreamContext", name: str, kv: "KeyValue", kind: type[M]) -> None:
+        self._js = js
+        self._name = name
         self._kv = kv
         self._kind = kind
 
@@ -69,17 +74,21 @@ class Bucket(Generic[M]):
     async def delete(self, key: str) -> None:
         await self._kv.delete(key)
 
-    async def keys(self) -> list[str]:
-        try:
-            return await self._kv.keys()
-        except NoKeysError:
-            return []
+    async def items(self, keys: str = ">") -> list[tuple[str, M]]:
+        """The entries that stand now, by key; of the keys that match, as subjects do.
 
-    async def items(self) -> list[tuple[str, M]]:
-        """All entries that stand now."""
-        keys = await self.keys()
-        found = await asyncio.gather(*(self.get(key) for key in keys))
-        return [(key, hit[0]) for key, hit in zip(keys, found, strict=True) if hit]
+        Nothing matches a pattern that no key could.
+
+        Asks the stream for its subjects. The client's own `keys()` makes a consumer that stays for
+        minutes at each call, and finds nothing if somebody writes at the same moment.
+        """
+        if not _PATTERN.fullmatch(keys):
+            return []
+        prefix = f"$KV.{self._name}."
+        info = await self._js.stream_info(f"KV_{self._name}", subjects_filter=prefix + keys)
+        names = sorted(subject.removeprefix(prefix) for subject in info.state.subjects or ())
+        found = await asyncio.gather(*(self.get(name) for name in names))
+        return [(name, hit[0]) for name, hit in zip(names, found, strict=True) if hit]
 
     async def watch(self, key: str = ">") -> AsyncGenerator[Change[M], None]:
         """The present entries, then every change, for ever."""

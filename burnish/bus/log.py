@@ -26,6 +26,13 @@ RETRY_SECONDS = 1.0
 INACTIVE_SECONDS = 60.0
 
 
+class _GapError(Exception):
+    """The server delivered what did not arrive: nobody acknowledges here, so nobody sends it again."""
+
+
+_FAILURES = (nats.errors.Error, APIError, ServiceUnavailableError, TimeoutError, _GapError)
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One message of a stream. Sequences rise; they have gaps where other subjects stand."""
@@ -47,7 +54,8 @@ async def read(
 ) -> AsyncGenerator[Entry, None]:
     """Yield the entries behind sequence `after` (None: only what comes from now on), for ever.
 
-    Survives a server restart: the reader goes on behind the last entry that it yielded.
+    Survives a server restart and lost deliveries: the reader goes on behind the last entry that it
+    yielded.
     An entry that cannot be decoded is logged and skipped; there is nobody to redeliver it to.
     """
     cursor = after
@@ -57,14 +65,20 @@ async def read(
             consumer = await js.add_consumer(stream, _config(subjects, cursor))
             subscription = await js.pull_subscribe_bind(consumer=consumer.name, stream=stream)
             try:
+                received = 0
                 while True:
                     try:
                         batch = await subscription.fetch(BATCH, timeout=POLL_SECONDS)
                     except TimeoutError:
                         # Also what a lost consumer looks like.
-                        await subscription.consumer_info()
+                        info = await subscription.consumer_info()
+                        if info.delivered is not None and info.delivered.consumer_seq > received:
+                            raise _GapError from None
                         continue
                     for msg in batch:
+                        received += 1
+                        if msg.metadata.sequence.consumer != received:
+                            raise _GapError
                         cursor = msg.metadata.sequence.stream
                         try:
                             message = await codec.unpack(msg.data, msg.headers or {})
@@ -77,7 +91,7 @@ async def read(
             finally:
                 with contextlib.suppress(nats.errors.Error):
                     await subscription.unsubscribe()
-        except (nats.errors.Error, APIError, ServiceUnavailableError, TimeoutError) as error:
+        except _FAILURES as error:
             log.warning("read.resumed", stream=stream, after=cursor, reason=repr(error))
             await asyncio.sleep(RETRY_SECONDS)
         finally:

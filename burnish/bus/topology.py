@@ -154,6 +154,20 @@ rewards_updated = Route(
     "gateway, subscribers",
     "New groups of a job are scored by another set of rewards.",
 )
+curriculum_advanced = Route(
+    "curriculum.advanced",
+    events_pb2.CurriculumAdvanced,
+    "learner",
+    "gateway, subscribers",
+    "A curriculum opened a level.",
+)
+alarm_raised = Route(
+    "alarm.raised",
+    events_pb2.AlarmRaised,
+    "learner",
+    "gateway, subscribers",
+    "A reward seems to be gamed, or training goes wrong.",
+)
 dead_letter = Route(
     "dead.letter", events_pb2.DeadLetter, "any", "people", "No consumer could handle a message."
 )
@@ -166,7 +180,15 @@ COMPLETIONS_STREAM = Stream(
 SCORES_STREAM = Stream("BURNISH_SCORES", (reward_scored, group_cancelled), "limits", 7 * DAY)
 EVENTS_STREAM = Stream(
     "BURNISH_EVENTS",
-    (job_updated, step_completed, policy_published, evaluation_completed, rewards_updated),
+    (
+        job_updated,
+        step_completed,
+        policy_published,
+        evaluation_completed,
+        rewards_updated,
+        curriculum_advanced,
+        alarm_raised,
+    ),
     "limits",
     30 * DAY,
 )

@@ -32,7 +32,7 @@ def list_adapters(
 
 @app.command()
 def pull(
-    name: Annotated[str, typer.Argument(help="<job>:v<k>, or <job>@latest.")],
+    name: Annotated[str, typer.Argument(help="<job>:v<k>, <job>@latest or <job>@best.")],
     folder: Annotated[
         Path | None, typer.Argument(help="Folder to make; by default the adapter's name.")
     ] = None,

@@ -31,7 +31,7 @@ def list_models(*, json: output.Json = False) -> None:
 
 @app.command()
 def chat(
-    model: Annotated[str, typer.Argument(help="Base model, adapter, or <job>@latest.")],
+    model: Annotated[str, typer.Argument(help="Base model, adapter, <job>@latest or <job>@best.")],
     prompt: Annotated[str, typer.Argument(help="Without it: a conversation.")] = "",
     *,
     system: Annotated[str, typer.Option(help="System message.")] = "",

@@ -11,14 +11,17 @@ from burnish.cli.connect import connect
 from burnish.errors import UserError
 from burnish.sdk import File
 
-app = typer.Typer(help="Datasets: JSONL, CSV or Parquet.", no_args_is_help=True)
+app = typer.Typer(
+    help="Datasets (JSONL, CSV or Parquet) and adapters (a PEFT folder as tar or zip).",
+    no_args_is_help=True,
+)
 
 _COLUMNS = ("id", "filename", "rows", "labelled", "columns", "created")
 
 
 @app.command()
 def upload(paths: list[Path], *, json: output.Json = False) -> None:
-    """Upload datasets; each needs a `prompt` or `messages` column."""
+    """Upload datasets, each with a `prompt` or `messages` column, or adapters."""
     with connect() as client:
         files = [client.files.upload(path) for path in paths]
     _show(files, as_json=json)
@@ -26,7 +29,7 @@ def upload(paths: list[Path], *, json: output.Json = False) -> None:
 
 @app.command("list")
 def list_files(*, json: output.Json = False) -> None:
-    """List the uploaded datasets."""
+    """List the uploaded files."""
     with connect() as client:
         files = client.files.list()
     _show(files, as_json=json)
@@ -41,7 +44,7 @@ def get(
     ] = None,
     json: output.Json = False,
 ) -> None:
-    """Show one dataset, or get its content back."""
+    """Show one file, or get its content back."""
     with connect() as client:
         file = client.files.get(file_id)
         content = b"" if out is None else client.files.content(file_id)
@@ -58,7 +61,7 @@ def get(
 
 @app.command()
 def delete(file_id: str, *, json: output.Json = False) -> None:
-    """Delete a dataset."""
+    """Delete a file."""
     with connect() as client:
         client.files.delete(file_id)
     if json:

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from burnish.cli import job_rewards, output, progress
+from burnish.cli import job_lifecycle, job_rewards, output, progress, sentences
 from burnish.cli.connect import connect
 from burnish.errors import BurnishError
 from burnish.sdk import Client, Completion, Job, Score, StepCompleted, WatchedEvent
+from burnish.sdk.types import PAUSED
 from burnish.spec import JobSpec
 
 app = typer.Typer(help="Fine-tuning jobs.", no_args_is_help=True)
@@ -66,7 +67,7 @@ def get(job_id: JobId, *, json: output.Json = False) -> None:
 
 @app.command()
 def watch(job_id: JobId, *, json: output.Json = False) -> None:
-    """Follow a job to its end; exits 1 when it does not succeed."""
+    """Follow a job until it ends or is paused; exits 1 when it does not succeed."""
     with connect() as client:
         _follow(client, job_id, as_json=json)
 
@@ -80,7 +81,7 @@ def events(job_id: JobId, *, json: output.Json = False) -> None:
         output.print_json([_named(event) for event in found])
         return
     for watched in found:
-        output.say(f"{watched.sequence:>8}  {progress.sentence(watched.event)}")
+        output.say(f"{watched.sequence:>8}  {sentences.sentence(watched.event)}")
 
 
 @app.command()
@@ -141,6 +142,10 @@ def cancel(job_id: JobId, *, json: output.Json = False) -> None:
         output.say(f"{job.id} is being cancelled.")
 
 
+app.command("pause")(job_lifecycle.pause)
+app.command("resume")(job_lifecycle.resume)
+app.command("fork")(job_lifecycle.fork)
+app.command("checkpoints")(job_lifecycle.checkpoints)
 app.command("update-rewards")(job_rewards.update)
 app.command("rescore")(job_rewards.rescore)
 
@@ -153,6 +158,8 @@ def _follow(client: Client, job_id: str, *, as_json: bool) -> None:
     else:
         progress.follow(client, job, output.console())
     job = client.jobs.wait(job_id)
+    if job.state == PAUSED:
+        raise BurnishError(f"{job.id} is paused: {job.message}")
     if job.state != "succeeded":
         raise BurnishError(f"{job.id} ended as {job.state}: {job.message}")
 
@@ -177,13 +184,22 @@ def _show(job: Job, *, as_json: bool) -> None:
             "stage": job.stage,
             "step": f"{job.step}/{job.total_steps}",
             "message": job.message,
+            "bottleneck": job.bottleneck,
             "rewards": f"set {job.reward_set} of {len(job.reward_sets)}",
             "adapter": None if job.adapter is None else job.adapter.name,
+            "best": None if job.best_adapter is None else job.best_adapter.name,
+            "used": _used(job),
             "created": job.created_at,
             "finished": job.finished_at,
             **dict(sorted(job.metrics.items())),
         }
     )
+
+
+def _used(job: Job) -> str | None:
+    if job.usage is None:
+        return None
+    return f"{job.usage.tokens:,} tokens, {job.usage.seconds:,.0f} s, {job.usage.steps:,} steps"
 
 
 def _scores(completion: Completion) -> Sequence[str]:

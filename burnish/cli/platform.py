@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -90,12 +90,7 @@ def status(directory: Directory = DEFAULT_DIR, *, json: output.Json = False) -> 
         output.print_json({"running": True, **output.plain(state), "services": services})
         return
     _show_state(state, as_json=False, services=services)
-    doing = {service.service: service.activity for service in services}
-    rows = (
-        (name, state.pids.get(name), state.problems.get(name) or doing.get(name, ""))
-        for name in sorted({*state.pids, *state.problems, *doing})
-    )
-    output.print_table(("service", "pid", "doing"), rows, "")
+    output.print_table(("service", "process", "doing"), status_rows(state, services), "")
 
 
 @app.command()
@@ -174,6 +169,20 @@ def _show_state(
             ),
         }
     )
+
+
+def status_rows(
+    state: State, services: Sequence[ServiceStatus]
+) -> Iterator[tuple[str, str | int, str]]:
+    """What runs, by service: this platform's own process, then instances from elsewhere."""
+    for name in sorted({*state.pids, *state.problems, *(one.service for one in services)}):
+        instances = [one for one in services if one.service == name]
+        pid = state.pids.get(name)
+        own = next((one for one in instances if one.instance.endswith(f"-{pid}")), None)
+        if pid is not None or name in state.problems:
+            doing = own.activity if own is not None else ""
+            yield name, pid or "", state.problems.get(name) or doing
+        yield from ((name, one.instance, one.activity) for one in instances if one is not own)
 
 
 def isolation(wanted: str, services: Sequence[ServiceStatus]) -> str:

@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rich.console import Console, Group
@@ -13,15 +13,16 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from burnish.cli.sentences import sentence, shown
 from burnish.errors import BurnishError
-from burnish.reward_spec import TRITON_PARTS
 from burnish.sdk import (
+    AlarmRaised,
     Client,
+    CurriculumAdvanced,
     EvaluationCompleted,
     Job,
     JobEvent,
     JobUpdated,
-    RewardsUpdated,
     ServiceStatus,
     StepCompleted,
 )
@@ -30,8 +31,6 @@ _BARS = "▁▂▃▄▅▆▇█"
 _HISTORY = 48
 _REFRESH_SECONDS = 0.5
 _SERVICES_SECONDS = 2.0
-_PARTS = 4
-"""Parts of one reward that are shown, unless they are stages: all of them are in the metrics."""
 
 
 @dataclass(slots=True)
@@ -43,11 +42,15 @@ class JobView:
     state: str = "queued"
     stage: str = ""
     message: str = ""
+    bottleneck: str = ""
     step: int = 0
     total_steps: int = 0
     rewards: list[float] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
     evaluations: dict[str, EvaluationCompleted] = field(default_factory=dict)
+    level: CurriculumAdvanced | None = None
+    alarms: dict[str, AlarmRaised] = field(default_factory=dict)
+    """By kind, those that stand."""
 
     @classmethod
     def of(cls, job: Job) -> "JobView":
@@ -61,10 +64,20 @@ class JobView:
         elif isinstance(event, StepCompleted):
             self.stage, self.step, self.total_steps = event.stage, event.step, event.total_steps
             self.metrics.update(event.metrics)
+            self.bottleneck = event.bottleneck
             if "reward/mean" in event.metrics:
                 self.rewards.append(event.metrics["reward/mean"])
+            self._clear_alarms(event)
         elif isinstance(event, EvaluationCompleted):
             self.evaluations[event.label] = event
+        elif isinstance(event, CurriculumAdvanced):
+            self.level = event
+        elif isinstance(event, AlarmRaised):
+            self.alarms[event.kind] = event
+
+    def _clear_alarms(self, step: StepCompleted) -> None:
+        gone = {kind for kind in self.alarms if step.metrics.get(f"alarms/{kind}") == 0}
+        self.alarms = {kind: one for kind, one in self.alarms.items() if kind not in gone}
 
     @property
     def parts(self) -> dict[str, float]:
@@ -89,24 +102,6 @@ def follow(client: Client, job: Job, console: Console) -> JobView:
     return view
 
 
-def sentence(event: JobEvent) -> str:
-    """One event as a line of text."""
-    if isinstance(event, JobUpdated):
-        stage = f" ({event.stage})" if event.stage else ""
-        return f"{event.state}{stage}: {event.message}" if event.message else event.state + stage
-    if isinstance(event, StepCompleted):
-        figures = "  ".join(f"{name} {event.metrics[name]:.4g}" for name in shown(event.metrics))
-        return f"step {event.step}/{event.total_steps} {event.stage}  {figures}"
-    if isinstance(event, EvaluationCompleted):
-        scores = ", ".join(f"{name} {value:.2f}" for name, value in event.score_means.items())
-        return f"held-out, {event.label}: reward {event.reward_mean:.2f} ({scores})"
-    if isinstance(event, RewardsUpdated):
-        names = ", ".join(f"{ref.name} {ref.weight:g}" for ref in event.after.rewards)
-        why = f": {event.reason}" if event.reason else ""
-        return f"reward set {event.after.number} ({names}) from step {event.step} on{why}"
-    return f"{event.adapter.name} is published and can be used"
-
-
 def render(view: JobView, services: tuple[ServiceStatus, ...], elapsed: float) -> Group:
     """The live picture."""
     head = Table.grid(padding=(0, 2))
@@ -118,7 +113,9 @@ def render(view: JobView, services: tuple[ServiceStatus, ...], elapsed: float) -
         Text(f"{view.step}/{view.total_steps}"),
         Text(f"{int(elapsed) // 60}:{int(elapsed) % 60:02d}", style="dim"),
     )
-    return Group(head, _figures(view), Text(view.message, style="dim"), *_services(services))
+    alarms = [Text(sentence(alarm), style="bold red") for alarm in view.alarms.values()]
+    lines = [Text(line, style="dim") for line in (view.message, view.bottleneck) if line]
+    return Group(head, _figures(view), *alarms, *lines, *_services(services))
 
 
 def sparkline(values: list[float]) -> str:
@@ -135,22 +132,6 @@ def _clock(event: JobEvent) -> str:
     return "" if event.time is None else event.time.astimezone().strftime("%H:%M:%S")
 
 
-def shown(metrics: Iterable[str]) -> list[str]:
-    """The metrics that fit a line: of a reward's parts, its stages, or else a few."""
-    names: list[str] = []
-    parts: dict[str, list[str]] = {}
-    for name in sorted(metrics):
-        if name.startswith("reward/"):
-            _, reward, *part = name.split("/", 2)
-            (parts.setdefault(reward, []) if part else names).append(name)
-        elif name in {"loss", "tokens_per_second"}:
-            names.append(name)
-    for found in parts.values():
-        stages = [name for name in found if name.rpartition("/")[2] in TRITON_PARTS]
-        names += stages or found[:_PARTS]
-    return sorted(names)
-
-
 def _figures(view: JobView) -> Table:
     table = Table.grid(padding=(0, 2))
     if view.rewards:
@@ -158,6 +139,9 @@ def _figures(view: JobView) -> Table:
         table.add_row(Text("reward", style="bold"), Text(f"{view.rewards[-1]:.3f}"), curve)
     for name, value in sorted(view.parts.items()):
         table.add_row(Text(f"  {name}"), Text(f"{value:.3f}"))
+    if view.level is not None:
+        where = f"{view.level.number}/{view.level.levels} {view.level.level}"
+        table.add_row(Text("level", style="bold"), Text(where))
     for name, label in (("loss", "loss"), ("tokens_per_second", "tokens/s")):
         if name in view.metrics:
             table.add_row(Text(label), Text(f"{view.metrics[name]:.4g}"))

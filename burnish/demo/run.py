@@ -3,24 +3,19 @@
 import contextlib
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
 from burnish.cli import progress
-from burnish.cli.signals import interruptible, sigterm_interrupts
+from burnish.cli.hosting import running_or_own
 from burnish.demo import table
 from burnish.demo.result import Result, collect
 from burnish.demo.tasks import TASKS, Prepared, prepare
 from burnish.errors import BurnishError, NotFoundError, UserError
 from burnish.sdk import Client, Job
-from burnish.supervisor import Platform, RunDir, State, nats
-from burnish.supervisor.ports import free_port
-
-_HTTP_PORT = 8080
-_GRPC_PORT = 50051
+from burnish.supervisor import RunDir
 
 
 def run(
@@ -42,7 +37,7 @@ def run(
         console.print(Text(f"This job ran before ({path}); --again runs it anew.", style="dim"))
         return known
     started = time.monotonic()
-    with _platform(run_dir, console) as state:
+    with running_or_own(run_dir, console) as state:
         console.print(Text(f"Console: {state.http_url}", style="bold"))
         setup_seconds = time.monotonic() - started
         with Client(state.grpc_address) as client:
@@ -57,25 +52,6 @@ def run(
             console.print(Text(f"Burnish goes on at {state.http_url}; Ctrl-C stops it."))
             _wait_for_interrupt()
     return result
-
-
-@contextlib.contextmanager
-def _platform(run_dir: RunDir, console: Console) -> Iterator[State]:
-    """The platform that runs in the folder already, or else one for the demo alone."""
-    running = run_dir.running()
-    if running is not None:
-        sigterm_interrupts()
-        yield running
-        return
-    platform = Platform(
-        run_dir.path,
-        http_port=free_port(_HTTP_PORT),
-        grpc_port=free_port(_GRPC_PORT),
-        nats_port=nats.DEFAULT_PORT,
-        report=lambda sentence: console.print(Text(sentence, style="dim")),
-    )
-    with interruptible(platform):
-        yield platform.start().state
 
 
 def _start_or_go_on(client: Client, prepared: Prepared, marker: Path, console: Console) -> Job:

@@ -7,7 +7,8 @@ from pathlib import Path
 import burnish
 from burnish import datasets
 from burnish.errors import SetupError
-from burnish.spec import JobSpec, RlStage, Stage
+from burnish.spec import JobSpec
+from burnish.stage_spec import RlStage, Stage
 
 SHORT_ROWS = 8
 """Held-out rows of the short form."""

@@ -4,7 +4,10 @@ from burnish.reward_spec import RewardDefinition
 from burnish.sdk.client import Client
 from burnish.sdk.types import (
     Adapter,
+    AlarmRaised,
+    Checkpoint,
     Completion,
+    CurriculumAdvanced,
     EvaluatedCompletion,
     EvaluationCompleted,
     File,
@@ -23,13 +26,17 @@ from burnish.sdk.types import (
     Score,
     ServiceStatus,
     StepCompleted,
+    Usage,
     WatchedEvent,
 )
 
 __all__ = [
     "Adapter",
+    "AlarmRaised",
+    "Checkpoint",
     "Client",
     "Completion",
+    "CurriculumAdvanced",
     "EvaluatedCompletion",
     "EvaluationCompleted",
     "File",
@@ -49,5 +56,6 @@ __all__ = [
     "Score",
     "ServiceStatus",
     "StepCompleted",
+    "Usage",
     "WatchedEvent",
 ]

@@ -7,6 +7,7 @@ from typing import Self
 
 from burnish.errors import UserError
 from burnish.reward_spec import Reward
+from burnish.run_spec import Start
 from burnish.sdk import codec
 from burnish.sdk.job_rewards import JobRewards
 from burnish.sdk.resources import Adapters, Files, Jobs, Models, Rewards, read_source
@@ -43,11 +44,13 @@ class Client:
 
     def upload_parts(self, spec: JobSpec, folder: Path) -> JobSpec:
         """The same spec with every local file and source uploaded and named by its id."""
-        changes = {
+        changes: dict[str, object] = {
             "training_file": self._upload("training_file", spec.training_file, folder),
             "evaluation_file": self._upload("evaluation_file", spec.evaluation_file, folder),
             "rewards": tuple(self.upload_reward(reward, folder) for reward in spec.rewards),
         }
+        if spec.start is not None and spec.start.file is not None:
+            changes["start"] = Start(file=self._upload("start.file", spec.start.file, folder))
         return spec.model_copy(update=changes)
 
     def services(self) -> tuple[ServiceStatus, ...]:

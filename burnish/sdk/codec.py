@@ -13,6 +13,8 @@ from google.protobuf.message import Message
 from burnish import datasets
 from burnish.reward_spec import RewardDefinition
 from burnish.sdk.types import (
+    AlarmRaised,
+    CurriculumAdvanced,
     EvaluationCompleted,
     JobEvent,
     JobUpdated,
@@ -32,6 +34,8 @@ _EVENTS: Mapping[str, type[JobEvent]] = {
     "policy_published": PolicyPublished,
     "evaluation_completed": EvaluationCompleted,
     "rewards_updated": RewardsUpdated,
+    "curriculum_advanced": CurriculumAdvanced,
+    "alarm_raised": AlarmRaised,
 }
 
 

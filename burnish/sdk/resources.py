@@ -12,9 +12,11 @@ from burnish import archives
 from burnish.errors import UnavailableError, UserError
 from burnish.reward_spec import RewardDefinition
 from burnish.sdk import codec
+from burnish.sdk.lifecycle import Lifecycle
 from burnish.sdk.transport import Transport
 from burnish.sdk.types import (
     FINISHED,
+    PAUSED,
     Adapter,
     Completion,
     File,
@@ -30,7 +32,6 @@ from burnish.v1 import (
     files_service_pb2,
     files_service_pb2_grpc,
     jobs_service_pb2,
-    jobs_service_pb2_grpc,
     models_service_pb2,
     models_service_pb2_grpc,
     rewards_service_pb2,
@@ -46,7 +47,7 @@ _SETTLE_SECONDS = 30.0
 
 
 class Files:
-    """Datasets: JSONL, CSV or Parquet with a `prompt` (or `messages`) column."""
+    """Datasets: JSONL, CSV or Parquet with a `prompt` (or `messages`) column; and adapters."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
@@ -56,7 +57,7 @@ class Files:
         """Upload a file.
 
         Raises:
-            UserError: It cannot be read, or is not a dataset.
+            UserError: It cannot be read, or is neither a dataset nor an adapter.
         """
         path = Path(path)
         try:
@@ -139,12 +140,8 @@ class Rewards:
         return tuple(codec.decode(RewardVerdict, verdict) for verdict in reply.verdicts)
 
 
-class Jobs:
+class Jobs(Lifecycle):
     """Jobs and what they report."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-        self._stub = transport.stub(jobs_service_pb2_grpc.JobsServiceStub)
 
     def create(self, spec: JobSpec, *, request_id: str = "") -> Job:
         """Start a job whose files and rewards are uploaded (see `Client.submit`).
@@ -170,9 +167,10 @@ class Jobs:
         return codec.decode(Job, self._transport.call(self._stub.CancelJob, request).job)
 
     def watch(self, job_id: str, *, after: int = 0) -> Iterator[WatchedEvent]:
-        """The job's events after `after`, then live ones, until it ends.
+        """The job's events after `after`, then live ones, until it ends or rests.
 
-        A gateway that goes away is waited for, and the stream resumes where it was.
+        A paused job goes on when its owner resumes it: whoever waited would wait for himself. A
+        gateway that goes away is waited for, and the stream resumes where it was.
 
         Raises:
             UnavailableError: No gateway for a minute.
@@ -183,7 +181,7 @@ class Jobs:
                 for watched in self._events(job_id, after):
                     after, lost_at = watched.sequence, None
                     yield watched
-                    if isinstance(watched.event, JobUpdated) and watched.event.state in FINISHED:
+                    if isinstance(watched.event, JobUpdated) and self._stopped(watched.event):
                         return
                 if self.get(job_id).finished:
                     return
@@ -200,8 +198,14 @@ class Jobs:
         replies = self._transport.replay(self._stub.WatchJob, request, idle=_REPLAY_IDLE_SECONDS)
         return tuple(filter(None, map(codec.decode_event, replies)))
 
+    def _stopped(self, event: JobUpdated) -> bool:
+        """Whether nothing comes after this event, unless the job is resumed."""
+        if event.state != PAUSED:
+            return event.state in FINISHED
+        return self.get(event.job_id).resumes <= event.resumes
+
     def wait(self, job_id: str) -> Job:
-        """The job when it has ended.
+        """The job when it has ended, or rests until somebody resumes it.
 
         Raises:
             UnavailableError: Its last event is out, but the gateway does not come to show it.
@@ -209,7 +213,7 @@ class Jobs:
         for _ in self.watch(job_id):
             pass
         deadline = time.monotonic() + _SETTLE_SECONDS
-        while not (job := self.get(job_id)).finished:
+        while not ((job := self.get(job_id)).finished or job.state == PAUSED):
             if time.monotonic() > deadline:
                 raise UnavailableError(f"The gateway does not show how {job_id} ended.")
             time.sleep(0.1)

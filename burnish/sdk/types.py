@@ -9,6 +9,7 @@ from burnish.reward_spec import RewardDefinition
 from burnish.spec import JobSpec
 
 FINISHED = frozenset({"succeeded", "failed", "cancelled"})
+PAUSED = "paused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +101,38 @@ class RewardSet:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What a job has used so far, by the units of its budget."""
+
+    tokens: int
+    seconds: float
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint that stays: a job can be forked from it."""
+
+    step: int
+    """Counted over all stages, from 1."""
+    stage: str
+    stage_step: int
+    reasons: tuple[str, ...]
+    """"newest", "best", "stage", "periodic" or "evaluation"."""
+    adapter: Adapter | None
+    measure: float | None
+    """Of the evaluation of this step, where there was one."""
+    time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """A job and how far it is."""
 
     id: str
     spec: JobSpec
     state: str
-    """"queued", "running", "succeeded", "failed" or "cancelled"."""
+    """"queued", "running", "paused", "succeeded", "failed" or "cancelled"."""
     stage: str
     step: int
     total_steps: int
@@ -114,11 +140,19 @@ class Job:
     created_at: datetime | None
     finished_at: datetime | None
     adapter: Adapter | None
+    best_adapter: Adapter | None
+    """Of the best evaluation so far."""
     metrics: Mapping[str, float]
     reward_sets: tuple[RewardSet, ...]
     """Oldest first; those behind the one in force wait for their step."""
     reward_set: int
     """Number of the set that new groups carry."""
+    usage: Usage | None = None
+    """Unset before the first step."""
+    resumes: int = 0
+    """How often it was resumed."""
+    bottleneck: str = ""
+    """What holds it up most, in a sentence; empty before the first RL step."""
 
     @property
     def finished(self) -> bool:
@@ -182,6 +216,8 @@ class JobUpdated:
     message: str
     total_steps: int
     time: datetime | None
+    resumes: int = 0
+    """How often the job had been resumed then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +230,10 @@ class StepCompleted:
     total_steps: int
     metrics: Mapping[str, float]
     time: datetime | None
+    bottleneck: str = ""
+    """What held this step up most, in a sentence."""
+    usage: Usage | None = None
+    """Of the job up to here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,17 +274,62 @@ class EvaluationCompleted:
 
     job_id: str
     label: str
-    """"base", "sft", "step-<k>" or "final"."""
+    """"base" or "start", "sft", "step-<k>" or "final"."""
     policy_version: int
     adapter: str
     reward_mean: float
     score_means: Mapping[str, float]
+    """By score, and by part as `<score>/<part>`."""
     completions: tuple[EvaluatedCompletion, ...]
+    time: datetime | None
+    pass_at: Mapping[int, float]
+    """pass@k by k."""
+    samples: int
+    """Completions per row."""
+    best: bool
+    """Whether it was the best so far."""
+    gap: float | None
+    """Training reward of the newest steps minus `reward_mean`; None before RL."""
+
+
+@dataclass(frozen=True, slots=True)
+class CurriculumAdvanced:
+    """A curriculum opened a level."""
+
+    job_id: str
+    step: int
+    level: str
+    number: int
+    """The level's place, from 1, among `levels`."""
+    levels: int
+    message: str
+    time: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmRaised:
+    """A sign that the reward is being gamed, or that training goes wrong."""
+
+    job_id: str
+    step: int
+    kind: str
+    """"dominance", "collapse", "length_drift" or "gap"."""
+    message: str
+    value: float
+    threshold: float
+    paused: bool
+    """Whether the job pauses for it."""
     time: datetime | None
 
 
 JobEvent: TypeAlias = (
-    JobUpdated | StepCompleted | PolicyPublished | EvaluationCompleted | RewardsUpdated
+    JobUpdated
+    | StepCompleted
+    | PolicyPublished
+    | EvaluationCompleted
+    | RewardsUpdated
+    | CurriculumAdvanced
+    | AlarmRaised
 )
 
 

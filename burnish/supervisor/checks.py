@@ -21,7 +21,7 @@ PACKAGES: Mapping[str, tuple[str, ...]] = {
     "gateway": ("svc_gateway", "starlette", "sqlalchemy", "grpc_health", "grpc_reflection"),
     "rollout": ("svc_rollout", "transformers", "jinja2"),
     "reward": ("svc_reward", "docker"),
-    "learner": ("svc_learner", "torch", "transformers", "peft", "safetensors"),
+    "learner": ("svc_learner", "torch", "transformers", "safetensors"),
     "serve": ("svc_serve", "torch", "transformers", "safetensors"),
 }
 """What each service imports."""

@@ -13,12 +13,17 @@ import sys
 _PR_SET_PDEATHSIG = 1
 
 
-def main() -> None:
-    parent, *command = sys.argv[1:]
+def end_with(parent: int) -> None:
+    """Have this process terminated when its parent ends; it exits at once if that was before."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != int(parent):  # it ended before the call above
+        if os.getppid() != parent:  # it ended before the call above
             sys.exit(1)
+
+
+def main() -> None:
+    parent, *command = sys.argv[1:]
+    end_with(int(parent))
     os.execvp(command[0], command)  # noqa: S606 (that is its job)
 
 

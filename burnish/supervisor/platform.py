@@ -17,7 +17,7 @@ import httpx
 from burnish import models
 from burnish.errors import BurnishError, NotFoundError, SetupError
 from burnish.sdk import Client
-from burnish.supervisor import checks, nats
+from burnish.supervisor import allocator, checks, nats
 from burnish.supervisor.child import Child, Program, last_words
 from burnish.supervisor.ports import HOST, claim, free_port
 from burnish.supervisor.rundir import RunDir, State
@@ -238,7 +238,11 @@ class Platform:
     def _start_services(self) -> None:
         for name in self._services:
             self._health_ports[name] = free_port()
-            env = {**self._service_env(), "BURNISH_HEALTH_PORT": str(self._health_ports[name])}
+            env = {
+                **allocator.environment(name),
+                **self._service_env(),
+                "BURNISH_HEALTH_PORT": str(self._health_ports[name]),
+            }
             command = (sys.executable, "-m", f"svc_{name}")
             self._launch(Program(name, command, env, self.directory.log(name)))
         self._wait_until_ready(time.monotonic() + self._start_timeout)

@@ -34,6 +34,7 @@ class CancelReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CANCEL_REASON_JOB_CANCELLED: _ClassVar[CancelReason]
     CANCEL_REASON_STALE: _ClassVar[CancelReason]
     CANCEL_REASON_SAMPLING_FAILED: _ClassVar[CancelReason]
+    CANCEL_REASON_REFUSED: _ClassVar[CancelReason]
 SCORE_STATUS_UNSPECIFIED: ScoreStatus
 SCORE_STATUS_OK: ScoreStatus
 SCORE_STATUS_INVALID: ScoreStatus
@@ -51,17 +52,20 @@ CANCEL_REASON_UNSPECIFIED: CancelReason
 CANCEL_REASON_JOB_CANCELLED: CancelReason
 CANCEL_REASON_STALE: CancelReason
 CANCEL_REASON_SAMPLING_FAILED: CancelReason
+CANCEL_REASON_REFUSED: CancelReason
 
 class JobRequested(_message.Message):
-    __slots__ = ("project", "job_id")
+    __slots__ = ("project", "job_id", "resumes")
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    RESUMES_FIELD_NUMBER: _ClassVar[int]
     project: str
     job_id: str
-    def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ...) -> None: ...
+    resumes: int
+    def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., resumes: _Optional[int] = ...) -> None: ...
 
 class RolloutRequested(_message.Message):
-    __slots__ = ("project", "job_id", "group_id", "purpose", "row", "group_size", "base_model", "adapter", "sampling", "rewards", "context", "on_reward_error")
+    __slots__ = ("project", "job_id", "group_id", "purpose", "row", "group_size", "base_model", "adapter", "sampling", "rewards", "context", "on_reward_error", "deterministic", "time", "attempt")
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     GROUP_ID_FIELD_NUMBER: _ClassVar[int]
@@ -74,6 +78,9 @@ class RolloutRequested(_message.Message):
     REWARDS_FIELD_NUMBER: _ClassVar[int]
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
     ON_REWARD_ERROR_FIELD_NUMBER: _ClassVar[int]
+    DETERMINISTIC_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     project: str
     job_id: str
     group_id: str
@@ -86,10 +93,13 @@ class RolloutRequested(_message.Message):
     rewards: _containers.RepeatedCompositeFieldContainer[_common_pb2.RewardRef]
     context: _common_pb2.RewardContext
     on_reward_error: _job_pb2.OnRewardError
-    def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., group_id: _Optional[str] = ..., purpose: _Optional[_Union[_common_pb2.Purpose, str]] = ..., row: _Optional[_Union[_common_pb2.PromptRow, _Mapping]] = ..., group_size: _Optional[int] = ..., base_model: _Optional[str] = ..., adapter: _Optional[_Union[_common_pb2.AdapterRef, _Mapping]] = ..., sampling: _Optional[_Union[_common_pb2.SamplingParams, _Mapping]] = ..., rewards: _Optional[_Iterable[_Union[_common_pb2.RewardRef, _Mapping]]] = ..., context: _Optional[_Union[_common_pb2.RewardContext, _Mapping]] = ..., on_reward_error: _Optional[_Union[_job_pb2.OnRewardError, str]] = ...) -> None: ...
+    deterministic: bool
+    time: _timestamp_pb2.Timestamp
+    attempt: int
+    def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., group_id: _Optional[str] = ..., purpose: _Optional[_Union[_common_pb2.Purpose, str]] = ..., row: _Optional[_Union[_common_pb2.PromptRow, _Mapping]] = ..., group_size: _Optional[int] = ..., base_model: _Optional[str] = ..., adapter: _Optional[_Union[_common_pb2.AdapterRef, _Mapping]] = ..., sampling: _Optional[_Union[_common_pb2.SamplingParams, _Mapping]] = ..., rewards: _Optional[_Iterable[_Union[_common_pb2.RewardRef, _Mapping]]] = ..., context: _Optional[_Union[_common_pb2.RewardContext, _Mapping]] = ..., on_reward_error: _Optional[_Union[_job_pb2.OnRewardError, str]] = ..., deterministic: _Optional[bool] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class RolloutCompleted(_message.Message):
-    __slots__ = ("project", "job_id", "group_id", "completion_id", "index", "group_size", "purpose", "row", "completion", "prompt_token_ids", "completion_token_ids", "logprobs", "finish_reason", "policy_version", "adapter", "rewards", "context", "on_reward_error", "seconds")
+    __slots__ = ("project", "job_id", "group_id", "completion_id", "index", "group_size", "purpose", "row", "completion", "prompt_token_ids", "completion_token_ids", "logprobs", "finish_reason", "policy_version", "adapter", "rewards", "context", "on_reward_error", "seconds", "waited_seconds", "time", "attempt")
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     GROUP_ID_FIELD_NUMBER: _ClassVar[int]
@@ -109,6 +119,9 @@ class RolloutCompleted(_message.Message):
     CONTEXT_FIELD_NUMBER: _ClassVar[int]
     ON_REWARD_ERROR_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
+    WAITED_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     project: str
     job_id: str
     group_id: str
@@ -128,7 +141,10 @@ class RolloutCompleted(_message.Message):
     context: _common_pb2.RewardContext
     on_reward_error: _job_pb2.OnRewardError
     seconds: float
-    def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., group_id: _Optional[str] = ..., completion_id: _Optional[str] = ..., index: _Optional[int] = ..., group_size: _Optional[int] = ..., purpose: _Optional[_Union[_common_pb2.Purpose, str]] = ..., row: _Optional[_Union[_common_pb2.PromptRow, _Mapping]] = ..., completion: _Optional[str] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., completion_token_ids: _Optional[_Iterable[int]] = ..., logprobs: _Optional[_Iterable[float]] = ..., finish_reason: _Optional[_Union[_common_pb2.FinishReason, str]] = ..., policy_version: _Optional[int] = ..., adapter: _Optional[str] = ..., rewards: _Optional[_Iterable[_Union[_common_pb2.RewardRef, _Mapping]]] = ..., context: _Optional[_Union[_common_pb2.RewardContext, _Mapping]] = ..., on_reward_error: _Optional[_Union[_job_pb2.OnRewardError, str]] = ..., seconds: _Optional[float] = ...) -> None: ...
+    waited_seconds: float
+    time: _timestamp_pb2.Timestamp
+    attempt: int
+    def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., group_id: _Optional[str] = ..., completion_id: _Optional[str] = ..., index: _Optional[int] = ..., group_size: _Optional[int] = ..., purpose: _Optional[_Union[_common_pb2.Purpose, str]] = ..., row: _Optional[_Union[_common_pb2.PromptRow, _Mapping]] = ..., completion: _Optional[str] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., completion_token_ids: _Optional[_Iterable[int]] = ..., logprobs: _Optional[_Iterable[float]] = ..., finish_reason: _Optional[_Union[_common_pb2.FinishReason, str]] = ..., policy_version: _Optional[int] = ..., adapter: _Optional[str] = ..., rewards: _Optional[_Iterable[_Union[_common_pb2.RewardRef, _Mapping]]] = ..., context: _Optional[_Union[_common_pb2.RewardContext, _Mapping]] = ..., on_reward_error: _Optional[_Union[_job_pb2.OnRewardError, str]] = ..., seconds: _Optional[float] = ..., waited_seconds: _Optional[float] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class GroupCompleted(_message.Message):
     __slots__ = ("project", "job_id", "group_id", "completions")
@@ -182,32 +198,38 @@ class Score(_message.Message):
     def __init__(self, name: _Optional[str] = ..., revision: _Optional[str] = ..., status: _Optional[_Union[ScoreStatus, str]] = ..., value: _Optional[float] = ..., weight: _Optional[float] = ..., message: _Optional[str] = ..., stdout: _Optional[str] = ..., seconds: _Optional[float] = ..., cpu_ms: _Optional[float] = ..., isolation: _Optional[str] = ..., flags: _Optional[_Iterable[str]] = ..., parts: _Optional[_Mapping[str, float]] = ..., image: _Optional[str] = ..., seed: _Optional[int] = ...) -> None: ...
 
 class RewardScored(_message.Message):
-    __slots__ = ("completion", "scores", "reward", "message", "fatal")
+    __slots__ = ("completion", "scores", "reward", "message", "fatal", "seconds", "waited_seconds")
     COMPLETION_FIELD_NUMBER: _ClassVar[int]
     SCORES_FIELD_NUMBER: _ClassVar[int]
     REWARD_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     FATAL_FIELD_NUMBER: _ClassVar[int]
+    SECONDS_FIELD_NUMBER: _ClassVar[int]
+    WAITED_SECONDS_FIELD_NUMBER: _ClassVar[int]
     completion: RolloutCompleted
     scores: _containers.RepeatedCompositeFieldContainer[Score]
     reward: float
     message: str
     fatal: bool
-    def __init__(self, completion: _Optional[_Union[RolloutCompleted, _Mapping]] = ..., scores: _Optional[_Iterable[_Union[Score, _Mapping]]] = ..., reward: _Optional[float] = ..., message: _Optional[str] = ..., fatal: _Optional[bool] = ...) -> None: ...
+    seconds: float
+    waited_seconds: float
+    def __init__(self, completion: _Optional[_Union[RolloutCompleted, _Mapping]] = ..., scores: _Optional[_Iterable[_Union[Score, _Mapping]]] = ..., reward: _Optional[float] = ..., message: _Optional[str] = ..., fatal: _Optional[bool] = ..., seconds: _Optional[float] = ..., waited_seconds: _Optional[float] = ...) -> None: ...
 
 class GroupCancelled(_message.Message):
-    __slots__ = ("project", "job_id", "group_id", "reason", "message")
+    __slots__ = ("project", "job_id", "group_id", "reason", "message", "attempt")
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     GROUP_ID_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     project: str
     job_id: str
     group_id: str
     reason: CancelReason
     message: str
-    def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., group_id: _Optional[str] = ..., reason: _Optional[_Union[CancelReason, str]] = ..., message: _Optional[str] = ...) -> None: ...
+    attempt: int
+    def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., group_id: _Optional[str] = ..., reason: _Optional[_Union[CancelReason, str]] = ..., message: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
 
 class PolicyPublished(_message.Message):
     __slots__ = ("project", "job_id", "adapter", "time")
@@ -222,7 +244,7 @@ class PolicyPublished(_message.Message):
     def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., adapter: _Optional[_Union[_common_pb2.AdapterRef, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class JobUpdated(_message.Message):
-    __slots__ = ("project", "job_id", "state", "stage", "message", "total_steps", "time")
+    __slots__ = ("project", "job_id", "state", "stage", "message", "total_steps", "time", "resumes")
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -230,6 +252,7 @@ class JobUpdated(_message.Message):
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     TOTAL_STEPS_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
+    RESUMES_FIELD_NUMBER: _ClassVar[int]
     project: str
     job_id: str
     state: _job_pb2.JobState
@@ -237,10 +260,11 @@ class JobUpdated(_message.Message):
     message: str
     total_steps: int
     time: _timestamp_pb2.Timestamp
-    def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., state: _Optional[_Union[_job_pb2.JobState, str]] = ..., stage: _Optional[str] = ..., message: _Optional[str] = ..., total_steps: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    resumes: int
+    def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., state: _Optional[_Union[_job_pb2.JobState, str]] = ..., stage: _Optional[str] = ..., message: _Optional[str] = ..., total_steps: _Optional[int] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., resumes: _Optional[int] = ...) -> None: ...
 
 class StepCompleted(_message.Message):
-    __slots__ = ("project", "job_id", "stage", "step", "total_steps", "metrics", "time", "group_ids")
+    __slots__ = ("project", "job_id", "stage", "step", "total_steps", "metrics", "time", "group_ids", "bottleneck", "usage")
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -256,6 +280,8 @@ class StepCompleted(_message.Message):
     METRICS_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
     GROUP_IDS_FIELD_NUMBER: _ClassVar[int]
+    BOTTLENECK_FIELD_NUMBER: _ClassVar[int]
+    USAGE_FIELD_NUMBER: _ClassVar[int]
     project: str
     job_id: str
     stage: str
@@ -264,7 +290,9 @@ class StepCompleted(_message.Message):
     metrics: _containers.ScalarMap[str, float]
     time: _timestamp_pb2.Timestamp
     group_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., stage: _Optional[str] = ..., step: _Optional[int] = ..., total_steps: _Optional[int] = ..., metrics: _Optional[_Mapping[str, float]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., group_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    bottleneck: str
+    usage: _job_pb2.Usage
+    def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., stage: _Optional[str] = ..., step: _Optional[int] = ..., total_steps: _Optional[int] = ..., metrics: _Optional[_Mapping[str, float]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., group_ids: _Optional[_Iterable[str]] = ..., bottleneck: _Optional[str] = ..., usage: _Optional[_Union[_job_pb2.Usage, _Mapping]] = ...) -> None: ...
 
 class RewardsUpdated(_message.Message):
     __slots__ = ("project", "job_id", "step", "before", "after", "reason", "time")
@@ -299,7 +327,7 @@ class EvaluatedCompletion(_message.Message):
     def __init__(self, row_id: _Optional[str] = ..., prompt: _Optional[str] = ..., completion: _Optional[str] = ..., reward: _Optional[float] = ..., scores: _Optional[_Iterable[_Union[Score, _Mapping]]] = ...) -> None: ...
 
 class EvaluationCompleted(_message.Message):
-    __slots__ = ("project", "job_id", "label", "policy_version", "adapter", "reward_mean", "score_means", "completions", "time")
+    __slots__ = ("project", "job_id", "label", "policy_version", "adapter", "reward_mean", "score_means", "completions", "time", "pass_at", "samples", "best", "gap")
     class ScoreMeansEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -307,6 +335,13 @@ class EvaluationCompleted(_message.Message):
         key: str
         value: float
         def __init__(self, key: _Optional[str] = ..., value: _Optional[float] = ...) -> None: ...
+    class PassAtEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: int
+        value: float
+        def __init__(self, key: _Optional[int] = ..., value: _Optional[float] = ...) -> None: ...
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     JOB_ID_FIELD_NUMBER: _ClassVar[int]
     LABEL_FIELD_NUMBER: _ClassVar[int]
@@ -316,6 +351,10 @@ class EvaluationCompleted(_message.Message):
     SCORE_MEANS_FIELD_NUMBER: _ClassVar[int]
     COMPLETIONS_FIELD_NUMBER: _ClassVar[int]
     TIME_FIELD_NUMBER: _ClassVar[int]
+    PASS_AT_FIELD_NUMBER: _ClassVar[int]
+    SAMPLES_FIELD_NUMBER: _ClassVar[int]
+    BEST_FIELD_NUMBER: _ClassVar[int]
+    GAP_FIELD_NUMBER: _ClassVar[int]
     project: str
     job_id: str
     label: str
@@ -325,7 +364,53 @@ class EvaluationCompleted(_message.Message):
     score_means: _containers.ScalarMap[str, float]
     completions: _containers.RepeatedCompositeFieldContainer[EvaluatedCompletion]
     time: _timestamp_pb2.Timestamp
-    def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., label: _Optional[str] = ..., policy_version: _Optional[int] = ..., adapter: _Optional[str] = ..., reward_mean: _Optional[float] = ..., score_means: _Optional[_Mapping[str, float]] = ..., completions: _Optional[_Iterable[_Union[EvaluatedCompletion, _Mapping]]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    pass_at: _containers.ScalarMap[int, float]
+    samples: int
+    best: bool
+    gap: float
+    def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., label: _Optional[str] = ..., policy_version: _Optional[int] = ..., adapter: _Optional[str] = ..., reward_mean: _Optional[float] = ..., score_means: _Optional[_Mapping[str, float]] = ..., completions: _Optional[_Iterable[_Union[EvaluatedCompletion, _Mapping]]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., pass_at: _Optional[_Mapping[int, float]] = ..., samples: _Optional[int] = ..., best: _Optional[bool] = ..., gap: _Optional[float] = ...) -> None: ...
+
+class CurriculumAdvanced(_message.Message):
+    __slots__ = ("project", "job_id", "step", "level", "number", "levels", "message", "time")
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    LEVEL_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    LEVELS_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    project: str
+    job_id: str
+    step: int
+    level: str
+    number: int
+    levels: int
+    message: str
+    time: _timestamp_pb2.Timestamp
+    def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., step: _Optional[int] = ..., level: _Optional[str] = ..., number: _Optional[int] = ..., levels: _Optional[int] = ..., message: _Optional[str] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+
+class AlarmRaised(_message.Message):
+    __slots__ = ("project", "job_id", "step", "kind", "message", "value", "threshold", "paused", "time")
+    PROJECT_FIELD_NUMBER: _ClassVar[int]
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    project: str
+    job_id: str
+    step: int
+    kind: str
+    message: str
+    value: float
+    threshold: float
+    paused: bool
+    time: _timestamp_pb2.Timestamp
+    def __init__(self, project: _Optional[str] = ..., job_id: _Optional[str] = ..., step: _Optional[int] = ..., kind: _Optional[str] = ..., message: _Optional[str] = ..., value: _Optional[float] = ..., threshold: _Optional[float] = ..., paused: _Optional[bool] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class DeadLetter(_message.Message):
     __slots__ = ("subject", "message_id", "payload", "reason", "deliveries", "time", "content_type")

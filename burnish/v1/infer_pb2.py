@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from burnish.v1 import common_pb2 as burnish_dot_v1_dot_common__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x62urnish/v1/infer.proto\x12\nburnish.v1\x1a\x17\x62urnish/v1/common.proto\"\xdd\x01\n\x0fGenerateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nbase_model\x18\x02 \x01(\t\x12\'\n\x07\x61\x64\x61pter\x18\x03 \x01(\x0b\x32\x16.burnish.v1.AdapterRef\x12\x18\n\x10prompt_token_ids\x18\x04 \x03(\r\x12\t\n\x01n\x18\x05 \x01(\r\x12,\n\x08sampling\x18\x06 \x01(\x0b\x32\x1a.burnish.v1.SamplingParams\x12&\n\x08priority\x18\x07 \x01(\x0e\x32\x14.burnish.v1.Priority\"O\n\nInferError\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x11\n\tretryable\x18\x02 \x01(\x08\x12\x0e\n\x06status\x18\x03 \x01(\r\x12\r\n\x05param\x18\x04 \x01(\t\"\xba\x01\n\rGenerateChunk\x12\r\n\x05index\x18\x01 \x01(\r\x12\x11\n\ttoken_ids\x18\x02 \x03(\r\x12\x10\n\x08logprobs\x18\x03 \x03(\x02\x12/\n\rfinish_reason\x18\x04 \x01(\x0e\x32\x18.burnish.v1.FinishReason\x12%\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x16.burnish.v1.InferError\x12\x0c\n\x04\x64one\x18\x06 \x01(\x08\x12\x0f\n\x07\x61\x64\x61pter\x18\x07 \x01(\t\"|\n\rOpenAIRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nbase_model\x18\x02 \x01(\t\x12\'\n\x07\x61\x64\x61pter\x18\x03 \x01(\x0b\x32\x16.burnish.v1.AdapterRef\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x0c\n\x04\x62ody\x18\x05 \x01(\x0c\"v\n\x0bOpenAIChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0e\n\x06status\x18\x02 \x01(\r\x12\x14\n\x0c\x63ontent_type\x18\x03 \x01(\t\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\x12%\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x16.burnish.v1.InferError\"&\n\x10\x43\x61ncelGeneration\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"\xa3\x01\n\x10TryRewardRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12#\n\x04rows\x18\x03 \x03(\x0b\x32\x15.burnish.v1.PromptRow\x12\x13\n\x0b\x63ompletions\x18\x04 \x03(\t\x12\x30\n\ndefinition\x18\x05 \x01(\x0b\x32\x1c.burnish.v1.RewardDefinition\x12\x0f\n\x07project\x18\x06 \x01(\tJ\x04\x08\x02\x10\x03\"\x7f\n\x11TryRewardResponse\x12+\n\x08verdicts\x18\x01 \x03(\x0b\x32\x19.burnish.v1.RewardVerdict\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0c\n\x04hint\x18\x04 \x01(\t\x12\x11\n\tretryable\x18\x05 \x01(\x08\"\xa1\x02\n\rRewardVerdict\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x12\n\x05score\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0e\n\x06stdout\x18\x04 \x01(\t\x12\x0f\n\x07seconds\x18\x05 \x01(\x01\x12\x0e\n\x06\x63pu_ms\x18\x06 \x01(\x01\x12\x11\n\tisolation\x18\x07 \x01(\t\x12\x33\n\x05parts\x18\x08 \x03(\x0b\x32$.burnish.v1.RewardVerdict.PartsEntry\x12\r\n\x05\x66lags\x18\t \x03(\t\x12\r\n\x05image\x18\n \x01(\t\x12\x0c\n\x04seed\x18\x0b \x01(\x04\x1a,\n\nPartsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x08\n\x06_score*T\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x18\n\x14PRIORITY_INTERACTIVE\x10\x01\x12\x14\n\x10PRIORITY_ROLLOUT\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x62urnish/v1/infer.proto\x12\nburnish.v1\x1a\x17\x62urnish/v1/common.proto\"\xf4\x01\n\x0fGenerateRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nbase_model\x18\x02 \x01(\t\x12\'\n\x07\x61\x64\x61pter\x18\x03 \x01(\x0b\x32\x16.burnish.v1.AdapterRef\x12\x18\n\x10prompt_token_ids\x18\x04 \x03(\r\x12\t\n\x01n\x18\x05 \x01(\r\x12,\n\x08sampling\x18\x06 \x01(\x0b\x32\x1a.burnish.v1.SamplingParams\x12&\n\x08priority\x18\x07 \x01(\x0e\x32\x14.burnish.v1.Priority\x12\x15\n\rdeterministic\x18\x08 \x01(\x08\"O\n\nInferError\x12\x0f\n\x07message\x18\x01 \x01(\t\x12\x11\n\tretryable\x18\x02 \x01(\x08\x12\x0e\n\x06status\x18\x03 \x01(\r\x12\r\n\x05param\x18\x04 \x01(\t\"\xba\x01\n\rGenerateChunk\x12\r\n\x05index\x18\x01 \x01(\r\x12\x11\n\ttoken_ids\x18\x02 \x03(\r\x12\x10\n\x08logprobs\x18\x03 \x03(\x02\x12/\n\rfinish_reason\x18\x04 \x01(\x0e\x32\x18.burnish.v1.FinishReason\x12%\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x16.burnish.v1.InferError\x12\x0c\n\x04\x64one\x18\x06 \x01(\x08\x12\x0f\n\x07\x61\x64\x61pter\x18\x07 \x01(\t\"|\n\rOpenAIRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nbase_model\x18\x02 \x01(\t\x12\'\n\x07\x61\x64\x61pter\x18\x03 \x01(\x0b\x32\x16.burnish.v1.AdapterRef\x12\x0c\n\x04path\x18\x04 \x01(\t\x12\x0c\n\x04\x62ody\x18\x05 \x01(\x0c\"v\n\x0bOpenAIChunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0e\n\x06status\x18\x02 \x01(\r\x12\x14\n\x0c\x63ontent_type\x18\x03 \x01(\t\x12\x0c\n\x04\x64one\x18\x04 \x01(\x08\x12%\n\x05\x65rror\x18\x05 \x01(\x0b\x32\x16.burnish.v1.InferError\"&\n\x10\x43\x61ncelGeneration\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"\xa3\x01\n\x10TryRewardRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12#\n\x04rows\x18\x03 \x03(\x0b\x32\x15.burnish.v1.PromptRow\x12\x13\n\x0b\x63ompletions\x18\x04 \x03(\t\x12\x30\n\ndefinition\x18\x05 \x01(\x0b\x32\x1c.burnish.v1.RewardDefinition\x12\x0f\n\x07project\x18\x06 \x01(\tJ\x04\x08\x02\x10\x03\"\x7f\n\x11TryRewardResponse\x12+\n\x08verdicts\x18\x01 \x03(\x0b\x32\x19.burnish.v1.RewardVerdict\x12\r\n\x05\x65rror\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0c\n\x04hint\x18\x04 \x01(\t\x12\x11\n\tretryable\x18\x05 \x01(\x08\"\xa1\x02\n\rRewardVerdict\x12\x0e\n\x06status\x18\x01 \x01(\t\x12\x12\n\x05score\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x0f\n\x07message\x18\x03 \x01(\t\x12\x0e\n\x06stdout\x18\x04 \x01(\t\x12\x0f\n\x07seconds\x18\x05 \x01(\x01\x12\x0e\n\x06\x63pu_ms\x18\x06 \x01(\x01\x12\x11\n\tisolation\x18\x07 \x01(\t\x12\x33\n\x05parts\x18\x08 \x03(\x0b\x32$.burnish.v1.RewardVerdict.PartsEntry\x12\r\n\x05\x66lags\x18\t \x03(\t\x12\r\n\x05image\x18\n \x01(\t\x12\x0c\n\x04seed\x18\x0b \x01(\x04\x1a,\n\nPartsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x42\x08\n\x06_score*T\n\x08Priority\x12\x18\n\x14PRIORITY_UNSPECIFIED\x10\x00\x12\x18\n\x14PRIORITY_INTERACTIVE\x10\x01\x12\x14\n\x10PRIORITY_ROLLOUT\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,26 +34,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_REWARDVERDICT_PARTSENTRY']._loaded_options = None
   _globals['_REWARDVERDICT_PARTSENTRY']._serialized_options = b'8\001'
-  _globals['_PRIORITY']._serialized_start=1430
-  _globals['_PRIORITY']._serialized_end=1514
+  _globals['_PRIORITY']._serialized_start=1453
+  _globals['_PRIORITY']._serialized_end=1537
   _globals['_GENERATEREQUEST']._serialized_start=64
-  _globals['_GENERATEREQUEST']._serialized_end=285
-  _globals['_INFERERROR']._serialized_start=287
-  _globals['_INFERERROR']._serialized_end=366
-  _globals['_GENERATECHUNK']._serialized_start=369
-  _globals['_GENERATECHUNK']._serialized_end=555
-  _globals['_OPENAIREQUEST']._serialized_start=557
-  _globals['_OPENAIREQUEST']._serialized_end=681
-  _globals['_OPENAICHUNK']._serialized_start=683
-  _globals['_OPENAICHUNK']._serialized_end=801
-  _globals['_CANCELGENERATION']._serialized_start=803
-  _globals['_CANCELGENERATION']._serialized_end=841
-  _globals['_TRYREWARDREQUEST']._serialized_start=844
-  _globals['_TRYREWARDREQUEST']._serialized_end=1007
-  _globals['_TRYREWARDRESPONSE']._serialized_start=1009
-  _globals['_TRYREWARDRESPONSE']._serialized_end=1136
-  _globals['_REWARDVERDICT']._serialized_start=1139
-  _globals['_REWARDVERDICT']._serialized_end=1428
-  _globals['_REWARDVERDICT_PARTSENTRY']._serialized_start=1374
-  _globals['_REWARDVERDICT_PARTSENTRY']._serialized_end=1418
+  _globals['_GENERATEREQUEST']._serialized_end=308
+  _globals['_INFERERROR']._serialized_start=310
+  _globals['_INFERERROR']._serialized_end=389
+  _globals['_GENERATECHUNK']._serialized_start=392
+  _globals['_GENERATECHUNK']._serialized_end=578
+  _globals['_OPENAIREQUEST']._serialized_start=580
+  _globals['_OPENAIREQUEST']._serialized_end=704
+  _globals['_OPENAICHUNK']._serialized_start=706
+  _globals['_OPENAICHUNK']._serialized_end=824
+  _globals['_CANCELGENERATION']._serialized_start=826
+  _globals['_CANCELGENERATION']._serialized_end=864
+  _globals['_TRYREWARDREQUEST']._serialized_start=867
+  _globals['_TRYREWARDREQUEST']._serialized_end=1030
+  _globals['_TRYREWARDRESPONSE']._serialized_start=1032
+  _globals['_TRYREWARDRESPONSE']._serialized_end=1159
+  _globals['_REWARDVERDICT']._serialized_start=1162
+  _globals['_REWARDVERDICT']._serialized_end=1451
+  _globals['_REWARDVERDICT_PARTSENTRY']._serialized_start=1397
+  _globals['_REWARDVERDICT_PARTSENTRY']._serialized_end=1441
 # @@protoc_insertion_point(module_scope)

@@ -18,7 +18,7 @@ PRIORITY_INTERACTIVE: Priority
 PRIORITY_ROLLOUT: Priority
 
 class GenerateRequest(_message.Message):
-    __slots__ = ("request_id", "base_model", "adapter", "prompt_token_ids", "n", "sampling", "priority")
+    __slots__ = ("request_id", "base_model", "adapter", "prompt_token_ids", "n", "sampling", "priority", "deterministic")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     BASE_MODEL_FIELD_NUMBER: _ClassVar[int]
     ADAPTER_FIELD_NUMBER: _ClassVar[int]
@@ -26,6 +26,7 @@ class GenerateRequest(_message.Message):
     N_FIELD_NUMBER: _ClassVar[int]
     SAMPLING_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    DETERMINISTIC_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     base_model: str
     adapter: _common_pb2.AdapterRef
@@ -33,7 +34,8 @@ class GenerateRequest(_message.Message):
     n: int
     sampling: _common_pb2.SamplingParams
     priority: Priority
-    def __init__(self, request_id: _Optional[str] = ..., base_model: _Optional[str] = ..., adapter: _Optional[_Union[_common_pb2.AdapterRef, _Mapping]] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., n: _Optional[int] = ..., sampling: _Optional[_Union[_common_pb2.SamplingParams, _Mapping]] = ..., priority: _Optional[_Union[Priority, str]] = ...) -> None: ...
+    deterministic: bool
+    def __init__(self, request_id: _Optional[str] = ..., base_model: _Optional[str] = ..., adapter: _Optional[_Union[_common_pb2.AdapterRef, _Mapping]] = ..., prompt_token_ids: _Optional[_Iterable[int]] = ..., n: _Optional[int] = ..., sampling: _Optional[_Union[_common_pb2.SamplingParams, _Mapping]] = ..., priority: _Optional[_Union[Priority, str]] = ..., deterministic: _Optional[bool] = ...) -> None: ...
 
 class InferError(_message.Message):
     __slots__ = ("message", "retryable", "status", "param")

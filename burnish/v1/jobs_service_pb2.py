@@ -28,7 +28,7 @@ from burnish.v1 import infer_pb2 as burnish_dot_v1_dot_infer__pb2
 from burnish.v1 import job_pb2 as burnish_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x62urnish/v1/jobs_service.proto\x12\nburnish.v1\x1a\x17\x62urnish/v1/common.proto\x1a\x17\x62urnish/v1/events.proto\x1a\x16\x62urnish/v1/infer.proto\x1a\x14\x62urnish/v1/job.proto\"I\n\x10\x43reateJobRequest\x12!\n\x04spec\x18\x01 \x01(\x0b\x32\x13.burnish.v1.JobSpec\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"1\n\x11\x43reateJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.burnish.v1.Job\"8\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"J\n\x10ListJobsResponse\x12\x1d\n\x04jobs\x18\x01 \x03(\x0b\x32\x0f.burnish.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1b\n\rGetJobRequest\x12\n\n\x02id\x18\x01 \x01(\t\".\n\x0eGetJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.burnish.v1.Job\"\x1e\n\x10\x43\x61ncelJobRequest\x12\n\n\x02id\x18\x01 \x01(\t\"1\n\x11\x43\x61ncelJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.burnish.v1.Job\"5\n\x0fWatchJobRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x04\"\xc2\x02\n\x10WatchJobResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12-\n\x0bjob_updated\x18\x02 \x01(\x0b\x32\x16.burnish.v1.JobUpdatedH\x00\x12\x33\n\x0estep_completed\x18\x03 \x01(\x0b\x32\x19.burnish.v1.StepCompletedH\x00\x12\x37\n\x10policy_published\x18\x04 \x01(\x0b\x32\x1b.burnish.v1.PolicyPublishedH\x00\x12?\n\x14\x65valuation_completed\x18\x05 \x01(\x0b\x32\x1f.burnish.v1.EvaluationCompletedH\x00\x12\x35\n\x0frewards_updated\x18\x06 \x01(\x0b\x32\x1a.burnish.v1.RewardsUpdatedH\x00\x42\x07\n\x05\x65vent\"O\n\x16ListCompletionsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"\xb2\x02\n\x10ScoredCompletion\x12\x15\n\rcompletion_id\x18\x01 \x01(\t\x12\x10\n\x08group_id\x18\x02 \x01(\t\x12\x0e\n\x06row_id\x18\x03 \x01(\t\x12\x0e\n\x06prompt\x18\x04 \x01(\t\x12\x12\n\ncompletion\x18\x05 \x01(\t\x12\x13\n\x06reward\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12!\n\x06scores\x18\x07 \x03(\x0b\x32\x11.burnish.v1.Score\x12\x16\n\x0epolicy_version\x18\x08 \x01(\x04\x12\x0c\n\x04step\x18\t \x01(\x04\x12$\n\x07purpose\x18\n \x01(\x0e\x32\x13.burnish.v1.Purpose\x12\x0e\n\x06tokens\x18\x0b \x01(\r\x12\"\n\x03row\x18\x0c \x01(\x0b\x32\x15.burnish.v1.PromptRowB\t\n\x07_reward\"e\n\x17ListCompletionsResponse\x12\x31\n\x0b\x63ompletions\x18\x01 \x03(\x0b\x32\x1c.burnish.v1.ScoredCompletion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xac\x01\n\x17UpdateJobRewardsRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12&\n\x07rewards\x18\x02 \x03(\x0b\x32\x15.burnish.v1.RewardRef\x12\x0f\n\x07\x61t_step\x18\x03 \x01(\x04\x12\x18\n\x0brollback_to\x18\x04 \x01(\rH\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x12\n\nnewest_set\x18\x06 \x01(\rB\x0e\n\x0c_rollback_to\"c\n\x18UpdateJobRewardsResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.burnish.v1.Job\x12)\n\nreward_set\x18\x02 \x01(\x0b\x32\x15.burnish.v1.RewardSet\"\xb2\x01\n\x19RescoreCompletionsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x30\n\ndefinition\x18\x02 \x01(\x0b\x32\x1c.burnish.v1.RewardDefinition\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\t\x12\x0c\n\x04last\x18\x05 \x01(\r\x12\x12\n\nfirst_step\x18\x06 \x01(\x04\x12\x11\n\tlast_step\x18\x07 \x01(\x04\"Q\n\x1aRescoreCompletionsResponse\x12\x33\n\x0b\x63ompletions\x18\x01 \x03(\x0b\x32\x1e.burnish.v1.RescoredCompletion\"r\n\x12RescoredCompletion\x12\x30\n\ncompletion\x18\x01 \x01(\x0b\x32\x1c.burnish.v1.ScoredCompletion\x12*\n\x07verdict\x18\x02 \x01(\x0b\x32\x19.burnish.v1.RewardVerdict2\x92\x05\n\x0bJobsService\x12H\n\tCreateJob\x12\x1c.burnish.v1.CreateJobRequest\x1a\x1d.burnish.v1.CreateJobResponse\x12\x45\n\x08ListJobs\x12\x1b.burnish.v1.ListJobsRequest\x1a\x1c.burnish.v1.ListJobsResponse\x12?\n\x06GetJob\x12\x19.burnish.v1.GetJobRequest\x1a\x1a.burnish.v1.GetJobResponse\x12H\n\tCancelJob\x12\x1c.burnish.v1.CancelJobRequest\x1a\x1d.burnish.v1.CancelJobResponse\x12G\n\x08WatchJob\x12\x1b.burnish.v1.WatchJobRequest\x1a\x1c.burnish.v1.WatchJobResponse0\x01\x12Z\n\x0fListCompletions\x12\".burnish.v1.ListCompletionsRequest\x1a#.burnish.v1.ListCompletionsResponse\x12]\n\x10UpdateJobRewards\x12#.burnish.v1.UpdateJobRewardsRequest\x1a$.burnish.v1.UpdateJobRewardsResponse\x12\x63\n\x12RescoreCompletions\x12%.burnish.v1.RescoreCompletionsRequest\x1a&.burnish.v1.RescoreCompletionsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1d\x62urnish/v1/jobs_service.proto\x12\nburnish.v1\x1a\x17\x62urnish/v1/common.proto\x1a\x17\x62urnish/v1/events.proto\x1a\x16\x62urnish/v1/infer.proto\x1a\x14\x62urnish/v1/job.proto\"I\n\x10\x43reateJobRequest\x12!\n\x04spec\x18\x01 \x01(\x0b\x32\x13.burnish.v1.JobSpec\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"1\n\x11\x43reateJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.burnish.v1.Job\"8\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"J\n\x10ListJobsResponse\x12\x1d\n\x04jobs\x18\x01 \x03(\x0b\x32\x0f.burnish.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1b\n\rGetJobRequest\x12\n\n\x02id\x18\x01 \x01(\t\".\n\x0eGetJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.burnish.v1.Job\"\x1e\n\x10\x43\x61ncelJobRequest\x12\n\n\x02id\x18\x01 \x01(\t\"1\n\x11\x43\x61ncelJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.burnish.v1.Job\"\x1d\n\x0fPauseJobRequest\x12\n\n\x02id\x18\x01 \x01(\t\"0\n\x10PauseJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.burnish.v1.Job\"B\n\x10ResumeJobRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\"\n\x06\x62udget\x18\x02 \x01(\x0b\x32\x12.burnish.v1.Budget\"1\n\x11ResumeJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.burnish.v1.Job\"a\n\x0e\x46orkJobRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04step\x18\x02 \x01(\x04\x12!\n\x04spec\x18\x03 \x01(\x0b\x32\x13.burnish.v1.JobSpec\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"/\n\x0f\x46orkJobResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.burnish.v1.Job\"(\n\x16ListCheckpointsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"F\n\x17ListCheckpointsResponse\x12+\n\x0b\x63heckpoints\x18\x01 \x03(\x0b\x32\x16.burnish.v1.Checkpoint\"5\n\x0fWatchJobRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x04\"\xb2\x03\n\x10WatchJobResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12-\n\x0bjob_updated\x18\x02 \x01(\x0b\x32\x16.burnish.v1.JobUpdatedH\x00\x12\x33\n\x0estep_completed\x18\x03 \x01(\x0b\x32\x19.burnish.v1.StepCompletedH\x00\x12\x37\n\x10policy_published\x18\x04 \x01(\x0b\x32\x1b.burnish.v1.PolicyPublishedH\x00\x12?\n\x14\x65valuation_completed\x18\x05 \x01(\x0b\x32\x1f.burnish.v1.EvaluationCompletedH\x00\x12\x35\n\x0frewards_updated\x18\x06 \x01(\x0b\x32\x1a.burnish.v1.RewardsUpdatedH\x00\x12=\n\x13\x63urriculum_advanced\x18\x07 \x01(\x0b\x32\x1e.burnish.v1.CurriculumAdvancedH\x00\x12/\n\x0c\x61larm_raised\x18\x08 \x01(\x0b\x32\x17.burnish.v1.AlarmRaisedH\x00\x42\x07\n\x05\x65vent\"O\n\x16ListCompletionsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"\xb2\x02\n\x10ScoredCompletion\x12\x15\n\rcompletion_id\x18\x01 \x01(\t\x12\x10\n\x08group_id\x18\x02 \x01(\t\x12\x0e\n\x06row_id\x18\x03 \x01(\t\x12\x0e\n\x06prompt\x18\x04 \x01(\t\x12\x12\n\ncompletion\x18\x05 \x01(\t\x12\x13\n\x06reward\x18\x06 \x01(\x01H\x00\x88\x01\x01\x12!\n\x06scores\x18\x07 \x03(\x0b\x32\x11.burnish.v1.Score\x12\x16\n\x0epolicy_version\x18\x08 \x01(\x04\x12\x0c\n\x04step\x18\t \x01(\x04\x12$\n\x07purpose\x18\n \x01(\x0e\x32\x13.burnish.v1.Purpose\x12\x0e\n\x06tokens\x18\x0b \x01(\r\x12\"\n\x03row\x18\x0c \x01(\x0b\x32\x15.burnish.v1.PromptRowB\t\n\x07_reward\"e\n\x17ListCompletionsResponse\x12\x31\n\x0b\x63ompletions\x18\x01 \x03(\x0b\x32\x1c.burnish.v1.ScoredCompletion\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xac\x01\n\x17UpdateJobRewardsRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12&\n\x07rewards\x18\x02 \x03(\x0b\x32\x15.burnish.v1.RewardRef\x12\x0f\n\x07\x61t_step\x18\x03 \x01(\x04\x12\x18\n\x0brollback_to\x18\x04 \x01(\rH\x00\x88\x01\x01\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x12\n\nnewest_set\x18\x06 \x01(\rB\x0e\n\x0c_rollback_to\"c\n\x18UpdateJobRewardsResponse\x12\x1c\n\x03job\x18\x01 \x01(\x0b\x32\x0f.burnish.v1.Job\x12)\n\nreward_set\x18\x02 \x01(\x0b\x32\x15.burnish.v1.RewardSet\"\xb2\x01\n\x19RescoreCompletionsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x30\n\ndefinition\x18\x02 \x01(\x0b\x32\x1c.burnish.v1.RewardDefinition\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x10\n\x08revision\x18\x04 \x01(\t\x12\x0c\n\x04last\x18\x05 \x01(\r\x12\x12\n\nfirst_step\x18\x06 \x01(\x04\x12\x11\n\tlast_step\x18\x07 \x01(\x04\"Q\n\x1aRescoreCompletionsResponse\x12\x33\n\x0b\x63ompletions\x18\x01 \x03(\x0b\x32\x1e.burnish.v1.RescoredCompletion\"r\n\x12RescoredCompletion\x12\x30\n\ncompletion\x18\x01 \x01(\x0b\x32\x1c.burnish.v1.ScoredCompletion\x12*\n\x07verdict\x18\x02 \x01(\x0b\x32\x19.burnish.v1.RewardVerdict2\xc3\x07\n\x0bJobsService\x12H\n\tCreateJob\x12\x1c.burnish.v1.CreateJobRequest\x1a\x1d.burnish.v1.CreateJobResponse\x12\x45\n\x08ListJobs\x12\x1b.burnish.v1.ListJobsRequest\x1a\x1c.burnish.v1.ListJobsResponse\x12?\n\x06GetJob\x12\x19.burnish.v1.GetJobRequest\x1a\x1a.burnish.v1.GetJobResponse\x12H\n\tCancelJob\x12\x1c.burnish.v1.CancelJobRequest\x1a\x1d.burnish.v1.CancelJobResponse\x12\x45\n\x08PauseJob\x12\x1b.burnish.v1.PauseJobRequest\x1a\x1c.burnish.v1.PauseJobResponse\x12H\n\tResumeJob\x12\x1c.burnish.v1.ResumeJobRequest\x1a\x1d.burnish.v1.ResumeJobResponse\x12\x42\n\x07\x46orkJob\x12\x1a.burnish.v1.ForkJobRequest\x1a\x1b.burnish.v1.ForkJobResponse\x12Z\n\x0fListCheckpoints\x12\".burnish.v1.ListCheckpointsRequest\x1a#.burnish.v1.ListCheckpointsResponse\x12G\n\x08WatchJob\x12\x1b.burnish.v1.WatchJobRequest\x1a\x1c.burnish.v1.WatchJobResponse0\x01\x12Z\n\x0fListCompletions\x12\".burnish.v1.ListCompletionsRequest\x1a#.burnish.v1.ListCompletionsResponse\x12]\n\x10UpdateJobRewards\x12#.burnish.v1.UpdateJobRewardsRequest\x1a$.burnish.v1.UpdateJobRewardsResponse\x12\x63\n\x12RescoreCompletions\x12%.burnish.v1.RescoreCompletionsRequest\x1a&.burnish.v1.RescoreCompletionsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -51,26 +51,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CANCELJOBREQUEST']._serialized_end=508
   _globals['_CANCELJOBRESPONSE']._serialized_start=510
   _globals['_CANCELJOBRESPONSE']._serialized_end=559
-  _globals['_WATCHJOBREQUEST']._serialized_start=561
-  _globals['_WATCHJOBREQUEST']._serialized_end=614
-  _globals['_WATCHJOBRESPONSE']._serialized_start=617
-  _globals['_WATCHJOBRESPONSE']._serialized_end=939
-  _globals['_LISTCOMPLETIONSREQUEST']._serialized_start=941
-  _globals['_LISTCOMPLETIONSREQUEST']._serialized_end=1020
-  _globals['_SCOREDCOMPLETION']._serialized_start=1023
-  _globals['_SCOREDCOMPLETION']._serialized_end=1329
-  _globals['_LISTCOMPLETIONSRESPONSE']._serialized_start=1331
-  _globals['_LISTCOMPLETIONSRESPONSE']._serialized_end=1432
-  _globals['_UPDATEJOBREWARDSREQUEST']._serialized_start=1435
-  _globals['_UPDATEJOBREWARDSREQUEST']._serialized_end=1607
-  _globals['_UPDATEJOBREWARDSRESPONSE']._serialized_start=1609
-  _globals['_UPDATEJOBREWARDSRESPONSE']._serialized_end=1708
-  _globals['_RESCORECOMPLETIONSREQUEST']._serialized_start=1711
-  _globals['_RESCORECOMPLETIONSREQUEST']._serialized_end=1889
-  _globals['_RESCORECOMPLETIONSRESPONSE']._serialized_start=1891
-  _globals['_RESCORECOMPLETIONSRESPONSE']._serialized_end=1972
-  _globals['_RESCOREDCOMPLETION']._serialized_start=1974
-  _globals['_RESCOREDCOMPLETION']._serialized_end=2088
-  _globals['_JOBSSERVICE']._serialized_start=2091
-  _globals['_JOBSSERVICE']._serialized_end=2749
+  _globals['_PAUSEJOBREQUEST']._serialized_start=561
+  _globals['_PAUSEJOBREQUEST']._serialized_end=590
+  _globals['_PAUSEJOBRESPONSE']._serialized_start=592
+  _globals['_PAUSEJOBRESPONSE']._serialized_end=640
+  _globals['_RESUMEJOBREQUEST']._serialized_start=642
+  _globals['_RESUMEJOBREQUEST']._serialized_end=708
+  _globals['_RESUMEJOBRESPONSE']._serialized_start=710
+  _globals['_RESUMEJOBRESPONSE']._serialized_end=759
+  _globals['_FORKJOBREQUEST']._serialized_start=761
+  _globals['_FORKJOBREQUEST']._serialized_end=858
+  _globals['_FORKJOBRESPONSE']._serialized_start=860
+  _globals['_FORKJOBRESPONSE']._serialized_end=907
+  _globals['_LISTCHECKPOINTSREQUEST']._serialized_start=909
+  _globals['_LISTCHECKPOINTSREQUEST']._serialized_end=949
+  _globals['_LISTCHECKPOINTSRESPONSE']._serialized_start=951
+  _globals['_LISTCHECKPOINTSRESPONSE']._serialized_end=1021
+  _globals['_WATCHJOBREQUEST']._serialized_start=1023
+  _globals['_WATCHJOBREQUEST']._serialized_end=1076
+  _globals['_WATCHJOBRESPONSE']._serialized_start=1079
+  _globals['_WATCHJOBRESPONSE']._serialized_end=1513
+  _globals['_LISTCOMPLETIONSREQUEST']._serialized_start=1515
+  _globals['_LISTCOMPLETIONSREQUEST']._serialized_end=1594
+  _globals['_SCOREDCOMPLETION']._serialized_start=1597
+  _globals['_SCOREDCOMPLETION']._serialized_end=1903
+  _globals['_LISTCOMPLETIONSRESPONSE']._serialized_start=1905
+  _globals['_LISTCOMPLETIONSRESPONSE']._serialized_end=2006
+  _globals['_UPDATEJOBREWARDSREQUEST']._serialized_start=2009
+  _globals['_UPDATEJOBREWARDSREQUEST']._serialized_end=2181
+  _globals['_UPDATEJOBREWARDSRESPONSE']._serialized_start=2183
+  _globals['_UPDATEJOBREWARDSRESPONSE']._serialized_end=2282
+  _globals['_RESCORECOMPLETIONSREQUEST']._serialized_start=2285
+  _globals['_RESCORECOMPLETIONSREQUEST']._serialized_end=2463
+  _globals['_RESCORECOMPLETIONSRESPONSE']._serialized_start=2465
+  _globals['_RESCORECOMPLETIONSRESPONSE']._serialized_end=2546
+  _globals['_RESCOREDCOMPLETION']._serialized_start=2548
+  _globals['_RESCOREDCOMPLETION']._serialized_end=2662
+  _globals['_JOBSSERVICE']._serialized_start=2665
+  _globals['_JOBSSERVICE']._serialized_end=3628
 # @@protoc_insertion_point(module_scope)

@@ -64,6 +64,62 @@ class CancelJobResponse(_message.Message):
     job: _job_pb2.Job
     def __init__(self, job: _Optional[_Union[_job_pb2.Job, _Mapping]] = ...) -> None: ...
 
+class PauseJobRequest(_message.Message):
+    __slots__ = ("id",)
+    ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    def __init__(self, id: _Optional[str] = ...) -> None: ...
+
+class PauseJobResponse(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: _job_pb2.Job
+    def __init__(self, job: _Optional[_Union[_job_pb2.Job, _Mapping]] = ...) -> None: ...
+
+class ResumeJobRequest(_message.Message):
+    __slots__ = ("id", "budget")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    BUDGET_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    budget: _job_pb2.Budget
+    def __init__(self, id: _Optional[str] = ..., budget: _Optional[_Union[_job_pb2.Budget, _Mapping]] = ...) -> None: ...
+
+class ResumeJobResponse(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: _job_pb2.Job
+    def __init__(self, job: _Optional[_Union[_job_pb2.Job, _Mapping]] = ...) -> None: ...
+
+class ForkJobRequest(_message.Message):
+    __slots__ = ("id", "step", "spec", "request_id")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    STEP_FIELD_NUMBER: _ClassVar[int]
+    SPEC_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    step: int
+    spec: _job_pb2.JobSpec
+    request_id: str
+    def __init__(self, id: _Optional[str] = ..., step: _Optional[int] = ..., spec: _Optional[_Union[_job_pb2.JobSpec, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class ForkJobResponse(_message.Message):
+    __slots__ = ("job",)
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    job: _job_pb2.Job
+    def __init__(self, job: _Optional[_Union[_job_pb2.Job, _Mapping]] = ...) -> None: ...
+
+class ListCheckpointsRequest(_message.Message):
+    __slots__ = ("job_id",)
+    JOB_ID_FIELD_NUMBER: _ClassVar[int]
+    job_id: str
+    def __init__(self, job_id: _Optional[str] = ...) -> None: ...
+
+class ListCheckpointsResponse(_message.Message):
+    __slots__ = ("checkpoints",)
+    CHECKPOINTS_FIELD_NUMBER: _ClassVar[int]
+    checkpoints: _containers.RepeatedCompositeFieldContainer[_job_pb2.Checkpoint]
+    def __init__(self, checkpoints: _Optional[_Iterable[_Union[_job_pb2.Checkpoint, _Mapping]]] = ...) -> None: ...
+
 class WatchJobRequest(_message.Message):
     __slots__ = ("id", "after_sequence")
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -73,20 +129,24 @@ class WatchJobRequest(_message.Message):
     def __init__(self, id: _Optional[str] = ..., after_sequence: _Optional[int] = ...) -> None: ...
 
 class WatchJobResponse(_message.Message):
-    __slots__ = ("sequence", "job_updated", "step_completed", "policy_published", "evaluation_completed", "rewards_updated")
+    __slots__ = ("sequence", "job_updated", "step_completed", "policy_published", "evaluation_completed", "rewards_updated", "curriculum_advanced", "alarm_raised")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     JOB_UPDATED_FIELD_NUMBER: _ClassVar[int]
     STEP_COMPLETED_FIELD_NUMBER: _ClassVar[int]
     POLICY_PUBLISHED_FIELD_NUMBER: _ClassVar[int]
     EVALUATION_COMPLETED_FIELD_NUMBER: _ClassVar[int]
     REWARDS_UPDATED_FIELD_NUMBER: _ClassVar[int]
+    CURRICULUM_ADVANCED_FIELD_NUMBER: _ClassVar[int]
+    ALARM_RAISED_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     job_updated: _events_pb2.JobUpdated
     step_completed: _events_pb2.StepCompleted
     policy_published: _events_pb2.PolicyPublished
     evaluation_completed: _events_pb2.EvaluationCompleted
     rewards_updated: _events_pb2.RewardsUpdated
-    def __init__(self, sequence: _Optional[int] = ..., job_updated: _Optional[_Union[_events_pb2.JobUpdated, _Mapping]] = ..., step_completed: _Optional[_Union[_events_pb2.StepCompleted, _Mapping]] = ..., policy_published: _Optional[_Union[_events_pb2.PolicyPublished, _Mapping]] = ..., evaluation_completed: _Optional[_Union[_events_pb2.EvaluationCompleted, _Mapping]] = ..., rewards_updated: _Optional[_Union[_events_pb2.RewardsUpdated, _Mapping]] = ...) -> None: ...
+    curriculum_advanced: _events_pb2.CurriculumAdvanced
+    alarm_raised: _events_pb2.AlarmRaised
+    def __init__(self, sequence: _Optional[int] = ..., job_updated: _Optional[_Union[_events_pb2.JobUpdated, _Mapping]] = ..., step_completed: _Optional[_Union[_events_pb2.StepCompleted, _Mapping]] = ..., policy_published: _Optional[_Union[_events_pb2.PolicyPublished, _Mapping]] = ..., evaluation_completed: _Optional[_Union[_events_pb2.EvaluationCompleted, _Mapping]] = ..., rewards_updated: _Optional[_Union[_events_pb2.RewardsUpdated, _Mapping]] = ..., curriculum_advanced: _Optional[_Union[_events_pb2.CurriculumAdvanced, _Mapping]] = ..., alarm_raised: _Optional[_Union[_events_pb2.AlarmRaised, _Mapping]] = ...) -> None: ...
 
 class ListCompletionsRequest(_message.Message):
     __slots__ = ("job_id", "page_size", "page_token")

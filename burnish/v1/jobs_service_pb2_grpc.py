@@ -54,6 +54,26 @@ class JobsServiceStub:
                 request_serializer=burnish_dot_v1_dot_jobs__service__pb2.CancelJobRequest.SerializeToString,
                 response_deserializer=burnish_dot_v1_dot_jobs__service__pb2.CancelJobResponse.FromString,
                 _registered_method=True)
+        self.PauseJob = channel.unary_unary(
+                '/burnish.v1.JobsService/PauseJob',
+                request_serializer=burnish_dot_v1_dot_jobs__service__pb2.PauseJobRequest.SerializeToString,
+                response_deserializer=burnish_dot_v1_dot_jobs__service__pb2.PauseJobResponse.FromString,
+                _registered_method=True)
+        self.ResumeJob = channel.unary_unary(
+                '/burnish.v1.JobsService/ResumeJob',
+                request_serializer=burnish_dot_v1_dot_jobs__service__pb2.ResumeJobRequest.SerializeToString,
+                response_deserializer=burnish_dot_v1_dot_jobs__service__pb2.ResumeJobResponse.FromString,
+                _registered_method=True)
+        self.ForkJob = channel.unary_unary(
+                '/burnish.v1.JobsService/ForkJob',
+                request_serializer=burnish_dot_v1_dot_jobs__service__pb2.ForkJobRequest.SerializeToString,
+                response_deserializer=burnish_dot_v1_dot_jobs__service__pb2.ForkJobResponse.FromString,
+                _registered_method=True)
+        self.ListCheckpoints = channel.unary_unary(
+                '/burnish.v1.JobsService/ListCheckpoints',
+                request_serializer=burnish_dot_v1_dot_jobs__service__pb2.ListCheckpointsRequest.SerializeToString,
+                response_deserializer=burnish_dot_v1_dot_jobs__service__pb2.ListCheckpointsResponse.FromString,
+                _registered_method=True)
         self.WatchJob = channel.unary_stream(
                 '/burnish.v1.JobsService/WatchJob',
                 request_serializer=burnish_dot_v1_dot_jobs__service__pb2.WatchJobRequest.SerializeToString,
@@ -98,6 +118,33 @@ class JobsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelJob(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PauseJob(self, request, context):
+        """Stops it at its next step boundary, with a checkpoint.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResumeJob(self, request, context):
+        """Goes on from the checkpoint of the pause, with other limits if asked.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ForkJob(self, request, context):
+        """A new job that begins at a kept checkpoint of another one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCheckpoints(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -152,6 +199,26 @@ def add_JobsServiceServicer_to_server(servicer, server):
                     servicer.CancelJob,
                     request_deserializer=burnish_dot_v1_dot_jobs__service__pb2.CancelJobRequest.FromString,
                     response_serializer=burnish_dot_v1_dot_jobs__service__pb2.CancelJobResponse.SerializeToString,
+            ),
+            'PauseJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.PauseJob,
+                    request_deserializer=burnish_dot_v1_dot_jobs__service__pb2.PauseJobRequest.FromString,
+                    response_serializer=burnish_dot_v1_dot_jobs__service__pb2.PauseJobResponse.SerializeToString,
+            ),
+            'ResumeJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResumeJob,
+                    request_deserializer=burnish_dot_v1_dot_jobs__service__pb2.ResumeJobRequest.FromString,
+                    response_serializer=burnish_dot_v1_dot_jobs__service__pb2.ResumeJobResponse.SerializeToString,
+            ),
+            'ForkJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForkJob,
+                    request_deserializer=burnish_dot_v1_dot_jobs__service__pb2.ForkJobRequest.FromString,
+                    response_serializer=burnish_dot_v1_dot_jobs__service__pb2.ForkJobResponse.SerializeToString,
+            ),
+            'ListCheckpoints': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCheckpoints,
+                    request_deserializer=burnish_dot_v1_dot_jobs__service__pb2.ListCheckpointsRequest.FromString,
+                    response_serializer=burnish_dot_v1_dot_jobs__service__pb2.ListCheckpointsResponse.SerializeToString,
             ),
             'WatchJob': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchJob,
@@ -282,6 +349,114 @@ class JobsService:
             '/burnish.v1.JobsService/CancelJob',
             burnish_dot_v1_dot_jobs__service__pb2.CancelJobRequest.SerializeToString,
             burnish_dot_v1_dot_jobs__service__pb2.CancelJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PauseJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/burnish.v1.JobsService/PauseJob',
+            burnish_dot_v1_dot_jobs__service__pb2.PauseJobRequest.SerializeToString,
+            burnish_dot_v1_dot_jobs__service__pb2.PauseJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResumeJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/burnish.v1.JobsService/ResumeJob',
+            burnish_dot_v1_dot_jobs__service__pb2.ResumeJobRequest.SerializeToString,
+            burnish_dot_v1_dot_jobs__service__pb2.ResumeJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForkJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/burnish.v1.JobsService/ForkJob',
+            burnish_dot_v1_dot_jobs__service__pb2.ForkJobRequest.SerializeToString,
+            burnish_dot_v1_dot_jobs__service__pb2.ForkJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCheckpoints(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/burnish.v1.JobsService/ListCheckpoints',
+            burnish_dot_v1_dot_jobs__service__pb2.ListCheckpointsRequest.SerializeToString,
+            burnish_dot_v1_dot_jobs__service__pb2.ListCheckpointsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -280,7 +280,8 @@ class ChatServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Chat(self, request, context):
-        """`model` is a base model, an adapter (`<job>:v<k>`), or an alias (`<job>@latest`).
+        """`model` is a base model, an adapter (`<job>:v<k>`), or an alias (`<job>@latest`,
+        `<job>@best`).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

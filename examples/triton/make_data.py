@@ -1,8 +1,14 @@
 """Write the rows of this example: `python examples/triton/make_data.py [FOLDER]`.
 
 Each operation is a composition of the primitives below, so its kernel is known. The model is shown
-twelve kernels; beyond these it sees expressions only. The operations of `heldout.jsonl` and
-`fresh.jsonl` never occur in `train.jsonl`, but each of their primitives does.
+twelve kernels; beyond these it sees expressions only.
+
+- `train.jsonl`: the twelve labelled operations and 72 more, for RL.
+- `heldout.jsonl`: 24 that are never trained on. The example's settings were chosen on them.
+- `fresh.jsonl`: 24 that no setting was chosen on.
+
+No operation is in two of them; each primitive of the held-out ones occurs in `train.jsonl`. The
+showcase draws a larger test set with another seed; see `showcase/rows.py`.
 
 Beside its prompt a row has the columns that the preset `triton` judges by: `task`, `template`,
 `shapes`.
@@ -11,7 +17,7 @@ Beside its prompt a row has the columns that the preset `triton` judges by: `tas
 import json
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import product
 from pathlib import Path
 
@@ -168,18 +174,32 @@ def forms() -> Iterator[Iterator[Operation]]:
 
 
 def operations() -> list[Operation]:
-    """All that are used beside the labelled ones: the forms take turns, each in random order."""
-    rng = random.Random(SEED)
+    """All that are used beside the labelled ones."""
+    return draw(POOL + 2 * HELD_OUT, SEED)
+
+
+def draw(count: int, seed: int, without: Collection[str] = ()) -> list[Operation]:
+    """So many operations, none labelled and no expression of `without` among them.
+
+    The forms take turns, each in random order, until they are used up.
+
+    Raises:
+        ValueError: there are not so many.
+    """
+    rng = random.Random(seed)
     decks = [sorted(set(form)) for form in forms()]
     for deck in decks:
         rng.shuffle(deck)
     drawn: dict[str, str] = {}
-    while len(drawn) < POOL + 2 * HELD_OUT:
+    while len(drawn) < count:
+        decks = [deck for deck in decks if deck]
+        if not decks:
+            raise ValueError(f"only {len(drawn)} operations are left, not {count}")
         for deck in decks:
             expression, body = deck.pop()
-            if expression not in LABELLED:
+            if expression not in LABELLED and expression not in without:
                 drawn[expression] = body
-    rows = list(drawn.items())[: POOL + 2 * HELD_OUT]
+    rows = list(drawn.items())[:count]
     rng.shuffle(rows)
     return rows
 

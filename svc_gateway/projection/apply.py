@@ -42,8 +42,10 @@ async def apply_desired(connection: AsyncConnection, job: job_pb2.DesiredJob) ->
         {"id": job.id},
         {
             "project": job.project,
-            "spec": job.spec.SerializeToString(),
+            "spec": codec.spec_in_force(job).SerializeToString(),
             "cancelled": job.cancelled,
+            "paused": job.paused,
+            "resumes": job.resumes,
             "created_at": codec.seconds(job.created_at),
             "reward_sets": codec.pack_reward_sets(job),
         },
@@ -56,6 +58,7 @@ async def _job_updated(connection: AsyncConnection, event: events_pb2.JobUpdated
         "state": event.state,
         "stage": event.stage,
         "message": event.message,
+        "heard_resumes": event.resumes,
     }
     if event.total_steps:
         values["total_steps"] = event.total_steps
@@ -78,6 +81,8 @@ async def _step_completed(connection: AsyncConnection, event: events_pb2.StepCom
         "step": event.step,
         "stage": event.stage,
         "metrics": {**known, **metrics},
+        "usage": event.usage.SerializeToString(),
+        "bottleneck": event.bottleneck,
     }
     if event.total_steps:
         values["total_steps"] = event.total_steps
@@ -93,6 +98,7 @@ async def _policy_published(connection: AsyncConnection, event: events_pb2.Polic
         {
             "job_id": event.job_id,
             "policy_version": adapter.policy_version,
+            "ref": adapter.SerializeToString(),
             "time": codec.seconds(event.time),
         },
     )
@@ -118,14 +124,25 @@ async def _evaluation_completed(
             "time": codec.seconds(event.time),
         },
     )
-    kind = "base" if event.label == "base" else "reward"
     known = await _metrics_of(connection, event.job_id)
-    await _upsert(
-        connection,
-        schema.jobs,
-        {"id": event.job_id},
-        {"project": event.project, "metrics": {**known, f"evaluation/{kind}": event.reward_mean}},
-    )
+    values: dict[str, Any] = {
+        "project": event.project,
+        "metrics": {**known, **_evaluation_metrics(event)},
+    }
+    if event.best:
+        query = select(schema.adapters.c.ref).where(schema.adapters.c.name == event.adapter)
+        values["best_adapter"] = (await connection.execute(query)).scalar_one_or_none()
+    await _upsert(connection, schema.jobs, {"id": event.job_id}, values)
+
+
+def _evaluation_metrics(event: events_pb2.EvaluationCompleted) -> dict[str, float]:
+    if event.label in {"base", "start"}:
+        return {"evaluation/base": event.reward_mean}
+    found = {"evaluation/reward": event.reward_mean}
+    found |= {f"evaluation/pass@{k}": rate for k, rate in event.pass_at.items()}
+    if event.HasField("gap"):
+        found["evaluation/gap"] = event.gap
+    return found
 
 
 async def _reward_scored(

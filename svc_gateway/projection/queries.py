@@ -94,17 +94,35 @@ def _job(row: RowMapping) -> Job:
         step=row["step"],
         total_steps=row["total_steps"],
         message=row["message"],
+        bottleneck=row["bottleneck"],
         created_at=codec.timestamp(row["created_at"]),
         finished_at=codec.timestamp(row["finished_at"]),
         metrics=row["metrics"],
         reward_sets=codec.unpack_reward_sets(row["reward_sets"], row["spec"]),
         reward_set=row["reward_set"],
+        resumes=row["resumes"],
     )
     if row["adapter"] is not None:
         job.adapter.CopyFrom(common_pb2.AdapterRef.FromString(row["adapter"]))
-    if row["cancelled"] and job.state not in codec.TERMINAL:
-        job.message = "Cancelling: the learner stops at the next step boundary."
+    if row["best_adapter"] is not None:
+        job.best_adapter.CopyFrom(common_pb2.AdapterRef.FromString(row["best_adapter"]))
+    if row["usage"] is not None:
+        job.usage.CopyFrom(job_pb2.Usage.FromString(row["usage"]))
+    if job.state not in codec.TERMINAL:
+        _show_wish(job, row)
     return job
+
+
+def _show_wish(job: Job, row: RowMapping) -> None:
+    """What its owner wants of a job, until its learner says that it is so."""
+    resumed = job.state == job_pb2.JOB_STATE_PAUSED and row["resumes"] > row["heard_resumes"]
+    if row["cancelled"]:
+        job.message = "Cancelling: the learner stops at the next step boundary."
+    elif resumed:
+        job.state = job_pb2.JOB_STATE_QUEUED
+        job.message = "Resumed: waits for a learner."
+    elif row["paused"] and job.state != job_pb2.JOB_STATE_PAUSED:
+        job.message = "Pausing: the learner stops at the next step boundary."
 
 
 def _completion(row: RowMapping) -> ScoredCompletion:

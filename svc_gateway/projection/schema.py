@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-VERSION = 2
+VERSION = 5
 """Another version in the file means: drop everything and project again."""
 
 metadata = MetaData()
@@ -40,16 +40,24 @@ jobs = Table(
     # What is wanted (from the jobs bucket); None while only events have been seen.
     Column("spec", LargeBinary),
     Column("cancelled", Boolean, nullable=False, default=False),
+    Column("paused", Boolean, nullable=False, default=False),
+    Column("resumes", Integer, nullable=False, default=0),
     Column("created_at", Float),
     # How far it is (from events).
     Column("state", Integer, nullable=False, default=0),
     Column("stage", String, nullable=False, default=""),
     Column("message", String, nullable=False, default=""),
+    Column("bottleneck", String, nullable=False, default=""),
     Column("step", Integer, nullable=False, default=0),
     Column("total_steps", Integer, nullable=False, default=0),
     Column("finished_at", Float),
     Column("metrics", JSON, nullable=False, default=dict),
     Column("adapter", LargeBinary),
+    Column("usage", LargeBinary),
+    # The adapter of the best evaluation so far.
+    Column("best_adapter", LargeBinary),
+    # Of `resumes`, as far as the learner has heard.
+    Column("heard_resumes", Integer, nullable=False, default=0),
     # A `DesiredJob` that holds nothing but its sets of rewards.
     Column("reward_sets", LargeBinary, nullable=False, default=b""),
     # Number of the set in force (from events).
@@ -83,6 +91,7 @@ adapters = Table(
     Column("name", String, primary_key=True),
     Column("job_id", String, nullable=False),
     Column("policy_version", Integer, nullable=False),
+    Column("ref", LargeBinary, nullable=False),
     Column("time", Float, nullable=False),
 )
 

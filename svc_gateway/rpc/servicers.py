@@ -22,6 +22,7 @@ from svc_gateway.chat import Chat
 from svc_gateway.events import Events
 from svc_gateway.files import Files
 from svc_gateway.jobs import Jobs
+from svc_gateway.lifecycle import Lifecycle
 from svc_gateway.models import Models
 from svc_gateway.projection import Queries
 from svc_gateway.rescoring import Rescoring
@@ -39,6 +40,7 @@ class UseCases:
     files: Files
     rewards: Rewards
     jobs: Jobs
+    lifecycle: Lifecycle
     reward_updates: RewardUpdates
     rescoring: Rescoring
     events: Events
@@ -145,13 +147,12 @@ class RewardsServicer(rewards_service_pb2_grpc.RewardsServiceServicer):
 
 
 class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
-    def __init__(
-        self, jobs: Jobs, events: Events, updates: RewardUpdates, rescoring: Rescoring
-    ) -> None:
-        self._jobs = jobs
-        self._events = events
-        self._updates = updates
-        self._rescoring = rescoring
+    def __init__(self, use: UseCases) -> None:
+        self._jobs = use.jobs
+        self._lifecycle = use.lifecycle
+        self._events = use.events
+        self._updates = use.reward_updates
+        self._rescoring = use.rescoring
 
     async def CreateJob(  # noqa: N802
         self, request: jobs_service_pb2.CreateJobRequest, _: Context
@@ -174,6 +175,27 @@ class JobsServicer(jobs_service_pb2_grpc.JobsServiceServicer):
         self, request: jobs_service_pb2.CancelJobRequest, _: Context
     ) -> jobs_service_pb2.CancelJobResponse:
         return jobs_service_pb2.CancelJobResponse(job=await self._jobs.cancel(request.id))
+
+    async def PauseJob(  # noqa: N802
+        self, request: jobs_service_pb2.PauseJobRequest, _: Context
+    ) -> jobs_service_pb2.PauseJobResponse:
+        return jobs_service_pb2.PauseJobResponse(job=await self._lifecycle.pause(request.id))
+
+    async def ResumeJob(  # noqa: N802
+        self, request: jobs_service_pb2.ResumeJobRequest, _: Context
+    ) -> jobs_service_pb2.ResumeJobResponse:
+        return jobs_service_pb2.ResumeJobResponse(job=await self._lifecycle.resume(request))
+
+    async def ForkJob(  # noqa: N802
+        self, request: jobs_service_pb2.ForkJobRequest, _: Context
+    ) -> jobs_service_pb2.ForkJobResponse:
+        return jobs_service_pb2.ForkJobResponse(job=await self._lifecycle.fork(request))
+
+    async def ListCheckpoints(  # noqa: N802
+        self, request: jobs_service_pb2.ListCheckpointsRequest, _: Context
+    ) -> jobs_service_pb2.ListCheckpointsResponse:
+        checkpoints = await self._lifecycle.checkpoints(request.job_id)
+        return jobs_service_pb2.ListCheckpointsResponse(checkpoints=checkpoints)
 
     async def WatchJob(  # noqa: N802
         self, request: jobs_service_pb2.WatchJobRequest, _: Context
@@ -277,9 +299,7 @@ def servicers(use: UseCases) -> dict[str, object]:
     return {
         "burnish.v1.FilesService": FilesServicer(use.files),
         "burnish.v1.RewardsService": RewardsServicer(use.rewards, use.files),
-        "burnish.v1.JobsService": JobsServicer(
-            use.jobs, use.events, use.reward_updates, use.rescoring
-        ),
+        "burnish.v1.JobsService": JobsServicer(use),
         "burnish.v1.ModelsService": ModelsServicer(use.models, use.queries),
         "burnish.v1.AdaptersService": AdaptersServicer(use.adapters),
         "burnish.v1.ChatService": ChatServicer(use.chat),

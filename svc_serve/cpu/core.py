@@ -20,6 +20,7 @@ from svc_serve.cpu.sampler import Draw, sample, stream
 from svc_serve.cpu.scheduler import Limits, Scheduler, Ticket
 from svc_serve.cpu.stops import Decode as DecodeText
 from svc_serve.cpu.stops import StopStrings
+from svc_serve.cpu.turns import Turns
 from svc_serve.engine import FinishReason, GenerateJob, Priority, TokenDelta
 
 PREFIX_BYTES = 256 * 1024**2
@@ -112,7 +113,7 @@ class EngineCore:
             loaded = weights.load(folder, self.architecture, dtype=dtype, device=device)
             self._model = Model(self.architecture, loaded, max_context=self.max_context)
         self._adapters: dict[str, lora.Adapter] = {}
-        self._scheduler = Scheduler(limits)
+        self._turns = Turns(limits)
         self._requests: dict[str, Request] = {}
         self._prefixes = PrefixCache(PREFIX_BYTES)
         self.generated_tokens = 0
@@ -123,11 +124,11 @@ class EngineCore:
 
     @property
     def running_rows(self) -> int:
-        return self._scheduler.running_rows
+        return self._turns.running_rows
 
     @property
     def waiting_rows(self) -> int:
-        return self._scheduler.waiting_rows
+        return self._turns.waiting_rows
 
     @property
     def adapters(self) -> tuple[str, ...]:
@@ -174,14 +175,14 @@ class EngineCore:
             max_tokens=min(job.sampling.max_tokens, self.max_context - length),
             prompt=self._block(rows=1, capacity=length),
         )
-        self._scheduler.add(ticket)
+        self._turns.add(ticket, solo=job.solo)
 
     def cancel(self, request_id: str) -> list[Event]:
         """End a request now; every unfinished completion gets its last event."""
         request = self._requests.pop(request_id, None)
         if request is None:
             return []
-        self._scheduler.remove(request.ticket)
+        self._turns.remove(request.ticket)
         if request.ticket.unread:
             self._prefixes.drop(request.prompt)
         events = [
@@ -200,12 +201,13 @@ class EngineCore:
     @torch.inference_mode()
     def step(self) -> list[Event]:
         """Do one forward pass, start what can start, and report every new token."""
-        priorities = self._scheduler.decodes()
+        scheduler = self._turns.next()
+        priorities = scheduler.decodes()
         decodes = sorted(
             (
                 (request, cohort)
                 for request in self._requests.values()
-                if request.ticket.priority in priorities
+                if request.ticket.priority in priorities and request.ticket in scheduler
                 for cohort in request.decodes()
             ),
             key=lambda pair: id(pair[0].adapter),
@@ -213,14 +215,12 @@ class EngineCore:
         prefills = sorted(
             (
                 (self._requests[ticket.request_id], count)
-                for ticket, count in self._scheduler.prefills(self._begin)
+                for ticket, count in scheduler.prefills(self._begin)
             ),
             key=lambda pair: id(pair[0].adapter),
         )
-        events: list[Event] = []
-        if decodes or prefills:
-            events += self._forward(decodes, prefills)
-        events += self._start()
+        events = self._forward(decodes, prefills) if decodes or prefills else []
+        events += self._start(scheduler)
         self._forget_finished()
         return events
 
@@ -228,9 +228,10 @@ class EngineCore:
         """Copy what is known of a prompt. Rollouts wait for a prompt being read that begins alike."""
         request = self._requests[ticket.request_id]
         token_ids, adapter = request.job.prompt_token_ids, request.adapter
-        found = self._prefixes.best(token_ids, adapter)
+        if request.job.solo:
+            return 0  # what others computed was computed in other batches
         known = 0
-        if found is not None:
+        if (found := self._prefixes.best(token_ids, adapter)) is not None:
             prompt, common = found
             known = min(common, prompt.block.length)
             if known < common and ticket.priority is not Priority.INTERACTIVE:
@@ -294,11 +295,11 @@ class EngineCore:
         )
         return batch, read_prompts
 
-    def _start(self) -> list[Event]:
+    def _start(self, scheduler: Scheduler) -> list[Event]:
         """Begin completions of prompts that are read: their first tokens need no forward pass."""
         started: list[tuple[Request, Cohort]] = []
         logits: list[torch.Tensor] = []
-        for ticket, count in self._scheduler.starts():
+        for ticket, count in scheduler.starts():
             request = self._requests[ticket.request_id]
             if request.first_logits is None:
                 raise RuntimeError(f"{ticket.request_id} starts before its prompt is read")
@@ -361,7 +362,7 @@ class EngineCore:
     def _forget_finished(self) -> None:
         for request in list(self._requests.values()):
             if request.ticket.finished == request.ticket.n:
-                self._scheduler.remove(request.ticket)
+                self._turns.remove(request.ticket)
                 del self._requests[request.job.request_id]
 
     def _block(self, *, rows: int, capacity: int = 64) -> KvBlock:

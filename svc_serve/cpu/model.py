@@ -1,6 +1,5 @@
 """The forward pass over a flat batch: decode rows and prompt tokens side by side."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +30,7 @@ class Model:
     def __init__(self, architecture: Architecture, weights: Weights, *, max_context: int) -> None:
         self.architecture = architecture
         self._weights = weights
+        self._router = lora.Router()
         like = weights.embedding
         cos, sin = rope_table(architecture, max_context)
         self._cos = cos.to(like).unsqueeze(1)
@@ -39,13 +39,14 @@ class Model:
     def forward(self, batch: Batch) -> torch.Tensor:
         """Logits [len(logit_rows), vocab] in float32; extends the segments' keys and values."""
         norm_eps = self.architecture.norm_eps
+        self._router.route(batch.loras)
         rope = (self._cos[batch.positions], self._sin[batch.positions])
         x = self._weights.embedding[batch.token_ids]
         for number, layer in enumerate(self._weights.layers):
             x = x + self._attention(
                 number, layer, _norm(x, layer.attention_norm, norm_eps), rope, batch
             )
-            x = x + _mlp(number, layer, _norm(x, layer.mlp_norm, norm_eps), batch.loras)
+            x = x + self._mlp(number, layer, _norm(x, layer.mlp_norm, norm_eps))
         x = x[batch.logit_rows]
         return self._weights.head(_norm(x, self._weights.norm, norm_eps)).float()
 
@@ -58,9 +59,7 @@ class Model:
         batch: Batch,
     ) -> torch.Tensor:
         shape = self.architecture
-        qkv = lora.add(
-            layer.qkv(x), x, [(r.start, r.end, r.adapter.layers[number].qkv) for r in batch.loras]
-        ).view(len(x), -1, shape.head_dim)
+        qkv = self._router.add(layer.qkv(x), x, number, "qkv").view(len(x), -1, shape.head_dim)
         rotated = shape.heads + shape.kv_heads
         qk = qkv[:, :rotated]
         if layer.q_norm is not None and layer.k_norm is not None:
@@ -75,22 +74,12 @@ class Model:
         mixed = attention.attend(
             batch.segments, number, qk[:, : shape.heads], qk[:, shape.heads :], qkv[:, rotated:]
         )
-        return lora.add(
-            layer.output(mixed),
-            mixed,
-            [(r.start, r.end, r.adapter.layers[number].output) for r in batch.loras],
-        )
+        return self._router.add(layer.output(mixed), mixed, number, "output")
 
-
-def _mlp(number: int, layer: Layer, x: torch.Tensor, loras: Sequence[lora.Run]) -> torch.Tensor:
-    gate_up = lora.add(
-        layer.gate_up(x), x, [(r.start, r.end, r.adapter.layers[number].gate_up) for r in loras]
-    )
-    gate, up = gate_up.chunk(2, dim=-1)
-    inner = functional.silu(gate).mul_(up)
-    return lora.add(
-        layer.down(inner), inner, [(r.start, r.end, r.adapter.layers[number].down) for r in loras]
-    )
+    def _mlp(self, number: int, layer: Layer, x: torch.Tensor) -> torch.Tensor:
+        gate, up = self._router.add(layer.gate_up(x), x, number, "gate_up").chunk(2, dim=-1)
+        inner = functional.silu(gate).mul_(up)
+        return self._router.add(layer.down(inner), inner, number, "down")
 
 
 def _norm(x: torch.Tensor, weight: torch.Tensor, eps: float) -> torch.Tensor:

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from burnish.errors import UserError
 from svc_serve.cpu.architecture import Architecture
-from svc_serve.cpu.lora import Adapter, LoraLayer, Pair, Part
+from svc_serve.cpu.lora import Adapter, LoraLayer, Pair
 
 _PREFIX = "base_model.model.model.layers."
 _SETTINGS_THAT_CHANGE_THE_PRODUCT = (
@@ -88,21 +88,16 @@ class Tensors:
         Raises:
             UserError: The adapter was trained on other shapes.
         """
-        a_matrices: list[torch.Tensor] = []
-        parts: list[Part] = []
-        rank = column = 0
-        for name, width in widths.items():
-            found = self._matrices(f"{module}.{name}", in_features, width)
-            if found is not None:
-                a, b = found
-                a_matrices.append(a)
-                ranks, columns = slice(rank, rank + len(a)), slice(column, column + width)
-                parts.append(Part(ranks, columns, self._stored(b.T.float() * self.scale)))
-                rank += len(a)
-            column += width
-        if not parts:
+        found = [
+            self._matrices(f"{module}.{name}", in_features, width)
+            or (torch.empty(0, in_features), torch.empty(width, 0))
+            for name, width in widths.items()
+        ]
+        a = torch.cat([a for a, _ in found])
+        if not len(a):
             return None
-        return Pair(self._stored(torch.cat(a_matrices).T), tuple(parts))
+        b = torch.block_diag(*(b.float() * self.scale for _, b in found))  # type: ignore[no-untyped-call]
+        return Pair(self._stored(a.T), self._stored(b.T))
 
     def _matrices(
         self, module: str, in_features: int, width: int

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 import torch
 
+BLOCK = 256
+"""Of the vocabulary: about the square root of usual sizes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Draw:
@@ -44,18 +47,61 @@ def sample(logits: torch.Tensor, draws: Sequence[Draw]) -> tuple[list[int], list
     for row, draw in enumerate(draws):
         if 0.0 < draw.top_p < 1.0 and draw.temperature > 0.0:
             _keep_nucleus(logits[row], draw.top_p)
-    peaks = logits.amax(dim=-1, keepdim=True)
-    # Unnormalised probabilities and their running sums; float64, because float32 sums over the
-    # vocabulary would make rare tokens unreachable.
-    sums = (logits - peaks).exp_().cumsum(dim=-1, dtype=torch.float64)
-    totals = sums[:, -1:]
-    points = _column([draw.uniform for draw in draws], sums) * totals
-    tokens = torch.searchsorted(sums, points, right=True).clamp_(max=logits.shape[-1] - 1)
     greedy = [row for row, draw in enumerate(draws) if draw.temperature == 0.0]
-    if greedy:
-        tokens[greedy] = logits[greedy].argmax(dim=-1, keepdim=True)
-    logprobs = logits.gather(-1, tokens) - peaks - totals.log()
+    best = logits[greedy].argmax(dim=-1) if greedy else None
+    # Unnormalised probabilities: the greatest is 1.
+    weights = logits.sub_(logits.amax(dim=-1, keepdim=True)).exp_()
+    uniforms = torch.tensor([draw.uniform for draw in draws], dtype=torch.float64)
+    tokens, totals = _search(weights, uniforms.to(weights.device).unsqueeze(-1))
+    if best is not None:
+        tokens[greedy, 0] = best
+    logprobs = weights.gather(-1, tokens).double().log_() - totals.log()
     return tokens.squeeze(-1).tolist(), logprobs.squeeze(-1).tolist()
+
+
+def _search(weights: torch.Tensor, uniforms: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Invert each row's cumulative distribution: first the block, then the token in it.
+
+    Running sums over the whole vocabulary take longer than all else here. They are in float64,
+    because float32 sums would make rare tokens unreachable.
+
+    Args:
+        weights: [rows, vocab], not negative.
+        uniforms: [rows, 1] in [0, 1), in float64.
+
+    Returns:
+        Tokens and sums of the weights, both [rows, 1].
+    """
+    vocab = weights.shape[1]
+    whole = vocab // BLOCK * BLOCK
+    blocks = weights[:, :whole].view(len(weights), -1, BLOCK).sum(dim=-1)
+    blocks = torch.cat((blocks, weights[:, whole:].sum(dim=-1, keepdim=True)), dim=-1).double()
+    block, rest, totals = _invert(blocks, uniforms)
+    places = block * BLOCK + torch.arange(BLOCK, device=weights.device)
+    inside = weights.gather(-1, places.clamp(max=vocab - 1)).double()
+    token, _, _ = _invert(inside.masked_fill_(places >= vocab, 0.0), rest)
+    return block * BLOCK + token, totals
+
+
+def _invert(
+    weights: torch.Tensor, uniforms: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Where each row's running sum passes a share of its total; never where a weight is 0.
+
+    Args:
+        weights: [rows, n] in float64.
+        uniforms: [rows, 1] in [0, 1).
+
+    Returns:
+        Places, how far into the place (a share of its weight), and totals; all [rows, 1].
+    """
+    ends = weights.cumsum(dim=-1)
+    totals = ends[:, -1:].contiguous()
+    points = torch.minimum(uniforms * totals, totals.nextafter(torch.zeros_like(totals)))
+    place = torch.searchsorted(ends, points, right=True)
+    weight = weights.gather(-1, place)
+    rest = (points - (ends.gather(-1, place) - weight)) / weight
+    return place, rest.clamp_(0.0, 1.0), totals
 
 
 def _keep_nucleus(logits: torch.Tensor, top_p: float) -> None:

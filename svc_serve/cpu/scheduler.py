@@ -69,6 +69,17 @@ class Scheduler:
     def remove(self, ticket: Ticket) -> None:
         self._tickets.remove(ticket)
 
+    def __len__(self) -> int:
+        return len(self._tickets)
+
+    def __contains__(self, ticket: Ticket) -> bool:
+        return ticket in self._tickets
+
+    @property
+    def interactive(self) -> bool:
+        """Whether an interactive request is here."""
+        return any(ticket.priority is Priority.INTERACTIVE for ticket in self._tickets)
+
     @property
     def running_rows(self) -> int:
         return sum(ticket.running for ticket in self._tickets)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from google.protobuf.message import Message
 
 from burnish.bus import Bus, topology
 from burnish.config import ServiceSettings
@@ -49,20 +50,14 @@ def test_a_job_survives_the_death_of_each_service(platform: Platform) -> None:
                 for name in next(victims, ()):
                     os.kill(platform.pids[name], signal.SIGKILL)
         assert next(victims, None) is None, "the job ended before every service was killed"
-        ended = client.jobs.get(job.id)
+        ended = client.jobs.wait(job.id)  # its last event comes before the read model shows it
         assert ended.state == "succeeded", ended.message
     asyncio.run(check_the_log(platform.nats_url, job.id))
 
 
 async def check_the_log(nats_url: str, job_id: str) -> None:
     """Every group that was asked for ended once, and no group was learned from twice."""
-    bus = Bus(ServiceSettings(nats_url=nats_url), "test")
-    await bus.connect()
-    try:
-        events = [entry async for entry in everything(bus, topology.EVENTS_STREAM, job_id)]
-        scores = [entry async for entry in everything(bus, topology.SCORES_STREAM, job_id)]
-    finally:
-        await bus.stop()
+    events, scores = await logged(nats_url, job_id)
     steps = [event for event in events if isinstance(event, events_pb2.StepCompleted)]
     assert [step.step for step in steps] == list(range(1, len(VICTIMS) + 2))
     learned = Counter(group for step in steps for group in step.group_ids)
@@ -80,6 +75,18 @@ async def check_the_log(nats_url: str, job_id: str) -> None:
     )
     for group in learned:
         assert sizes[group] == 4
+
+
+async def logged(nats_url: str, job_id: str) -> tuple[list[Message], list[Message]]:
+    """What a job left in the streams of events and of scores."""
+    bus = Bus(ServiceSettings(nats_url=nats_url), "test")
+    await bus.connect()
+    try:
+        events = [entry async for entry in everything(bus, topology.EVENTS_STREAM, job_id)]
+        scores = [entry async for entry in everything(bus, topology.SCORES_STREAM, job_id)]
+    finally:
+        await bus.stop()
+    return events, scores
 
 
 async def everything(bus: Bus, stream: topology.Stream, job_id: str):  # type: ignore[no-untyped-def] # noqa: ANN201

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from processes import runs
 
 from burnish.bus import Bus, topology
 from burnish.config import ServiceSettings
@@ -262,10 +263,3 @@ def descendants(pid: int) -> list[int]:
         for child in map(int, (task / "children").read_text().split()):
             found += [child, *descendants(child)]
     return found
-
-
-def runs(process: Path) -> bool:
-    try:
-        return "State:\tZ" not in (process / "status").read_text()
-    except OSError:
-        return False

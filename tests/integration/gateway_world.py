@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 
 from burnish.bus import Bus, topology
+from burnish.stopping import stop
 from burnish.v1 import common_pb2, events_pb2, infer_pb2, job_pb2
 from svc_gateway.app import Gateway
 from svc_gateway.config import GatewaySettings
@@ -44,6 +45,7 @@ class World:
     channel: grpc.aio.Channel
     asked: list[infer_pb2.OpenAIRequest] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
+    beats: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
@@ -81,6 +83,14 @@ class World:
         await self.bus.listen(topology.INFER_CANCEL, infer_pb2.CancelGeneration, cancel)
         await self.bus.start()
         await self.announce()
+        self.beats = asyncio.create_task(self._beat())
+
+    async def _beat(self) -> None:
+        """Entries expire: a machine that stands still for a while must not end the engine."""
+        while True:
+            await asyncio.sleep(3)
+            with contextlib.suppress(Exception):  # a test may have ended the server
+                await self.announce()
 
     async def announce(self) -> None:
         services = await self.bus.kv(topology.SERVICES, events_pb2.ServiceStatus)
@@ -163,7 +173,9 @@ async def world(nats_url: str, folder: Path, **changes: object) -> AsyncIterator
         await others.connect()
         try:
             async with grpc.aio.insecure_channel(f"127.0.0.1:{gateway.grpc_port}") as channel:
-                yield World(gateway, others, channel)
+                yield (there := World(gateway, others, channel))
+                if there.beats:
+                    await stop([there.beats])
         finally:
             await others.stop()
 

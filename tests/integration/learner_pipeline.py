@@ -9,6 +9,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from google.protobuf.message import Message
 from learner_kit import tiny_base
@@ -19,7 +20,7 @@ from burnish.spec import JobSpec
 from burnish.v1 import common_pb2, events_pb2, files_service_pb2, job_pb2
 from svc_learner.config import LearnerSettings
 from svc_learner.job import JobRunner
-from svc_learner.models import BaseModels
+from svc_learner.sharing.models import BaseModels, read
 
 Deliver = Callable[[Bus, events_pb2.RolloutRequested, list[Message]], Awaitable[None]]
 ROWS = [
@@ -65,6 +66,7 @@ def scored(
             finish_reason=common_pb2.FINISH_REASON_STOP,
             policy_version=request.adapter.policy_version,
             adapter=request.adapter.name,
+            attempt=request.attempt,
         ),
         reward=reward,
         message="" if reward is not None else "the sandbox is away",
@@ -111,6 +113,7 @@ def cancelled(request: events_pb2.RolloutRequested) -> events_pb2.GroupCancelled
         group_id=request.group_id,
         reason=events_pb2.CANCEL_REASON_SAMPLING_FAILED,
         message="the engine is gone",
+        attempt=request.attempt,
     )
 
 
@@ -121,6 +124,11 @@ async def publish(bus: Bus, message: Message, *, fresh_id: bool = False) -> None
         else f"{message.group_id}.cancelled"  # type: ignore[attr-defined]
     )
     await bus.publish(message, id=f"{name}.{random.random()}" if fresh_id else name)
+
+
+def base_models(settings: LearnerSettings) -> BaseModels:
+    """A tiny one, and those that can be read."""
+    return BaseModels(settings, lambda n: tiny_base() if n == "tiny" else read(settings, n))
 
 
 class Pipeline:
@@ -149,11 +157,12 @@ class Pipeline:
         import json
 
         content = "\n".join(json.dumps(row) for row in rows).encode()
-        ref = await self.bus.blobs.put(topology.OBJECTS_FILES, "f", content)
+        file_id = str(spec.get("training_file", "file-1"))
+        ref = await self.bus.blobs.put(topology.OBJECTS_FILES, file_id, content)
         files = await self.bus.kv(topology.FILES, files_service_pb2.File)
-        await files.put("file-1", files_service_pb2.File(id="file-1", filename="f.jsonl", blob=ref))
+        await files.put(file_id, files_service_pb2.File(id=file_id, filename="f.jsonl", blob=ref))
         data = {
-            "training_file": "file-1",
+            "training_file": file_id,
             "base_model": "tiny",
             "rewards": [{"name": "good", "revision": "0" * 64}],
             "stages": list(stages),
@@ -177,21 +186,36 @@ class Pipeline:
         await jobs.update(self.job_id, job, revision)
 
     async def cancel(self) -> None:
-        jobs = await self.bus.kv(topology.JOBS, job_pb2.DesiredJob)
-        found = await jobs.get(self.job_id)
+        await self.wish(cancelled=True)
+
+    async def pause(self) -> None:
+        await self.wish(paused=True)
+
+    async def resume(self, **budget: float) -> None:
+        """As the gateway does, but for the request: a test runs the job itself."""
+        desired = await self.desired()
+        changes: dict[str, Any] = {"budget": job_pb2.Budget(**budget)} if budget else {}  # type: ignore[arg-type]
+        await self.wish(paused=False, resumes=desired.resumes + 1, **changes)
+
+    async def desired(self) -> job_pb2.DesiredJob:
+        found = await (await self.bus.kv(topology.JOBS, job_pb2.DesiredJob)).get(self.job_id)
         assert found is not None
-        found[0].cancelled = True
-        await jobs.put(self.job_id, found[0])
+        return found[0]
+
+    async def wish(self, **changes: Any) -> None:  # noqa: ANN401
+        """Change what the job's owner wants."""
+        desired = await self.desired()
+        desired.MergeFrom(job_pb2.DesiredJob(**changes))
+        for name, value in changes.items():
+            if value is False:
+                desired.ClearField(name)
+        await (await self.bus.kv(topology.JOBS, job_pb2.DesiredJob)).put(self.job_id, desired)
 
     async def runner(self, **settings: object) -> JobRunner:
         """A learner of its own: nothing in memory is shared with another."""
         config = LearnerSettings(nats_url=self.url, **settings)  # type: ignore[arg-type]
-        models = BaseModels(config)
-        models._loaded["tiny"] = tiny_base()
-        jobs = await self.bus.kv(topology.JOBS, job_pb2.DesiredJob)
-        found = await jobs.get(self.job_id)
-        assert found is not None
-        return JobRunner(self.bus, config, models, found[0])
+        models = base_models(config)
+        return JobRunner(self.bus, config, models, await self.desired())
 
     async def record(self) -> job_pb2.JobRun:
         found = await (await self.bus.kv(topology.RUNS, job_pb2.JobRun)).get(self.job_id)

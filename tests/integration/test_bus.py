@@ -5,10 +5,13 @@ import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
 
 from burnish.bus import Bus, topology
 from burnish.config import ServiceSettings
 from burnish.errors import ConflictError, RetryableError, UnavailableError, UserError
+from burnish.stopping import stop
 from burnish.v1 import common_pb2, events_pb2, infer_pb2, job_pb2
 
 
@@ -159,6 +162,36 @@ async def test_reading_resumes_behind_a_sequence_and_filters_by_subject(bus: Bus
     assert [entry.message.step for entry in first + second] == [1, 2, 3, 4, 5]  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize("lost", [2, 4])
+async def test_a_reader_misses_nothing_that_is_lost_on_the_way(
+    bus: Bus, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    """In the middle, and at the end, where nothing comes behind it."""
+    monkeypatch.setattr("burnish.bus.log.POLL_SECONDS", 0.2)
+    fetch = JetStreamContext.PullSubscription.fetch
+    dropped: list[Msg] = []
+
+    async def lossy(
+        subscription: JetStreamContext.PullSubscription, size: int, **wait: float
+    ) -> list[Msg]:
+        batch = await fetch(subscription, size, **wait)
+        kept = [msg for msg in batch if dropped or msg.metadata.sequence.stream != lost]
+        dropped.extend(msg for msg in batch if msg not in kept)
+        if not kept:
+            raise TimeoutError
+        return kept
+
+    monkeypatch.setattr(JetStreamContext.PullSubscription, "fetch", lossy)
+    for step in range(1, 5):
+        event = events_pb2.StepCompleted(project="default", job_id="job-1", step=step)
+        await bus.publish(event, id=f"step:{step}")
+    entries = bus.read(topology.EVENTS_STREAM)
+    found = [(await anext(entries)).sequence for _ in range(4)]
+    await entries.aclose()
+    assert found == [1, 2, 3, 4]
+    assert len(dropped) == 1
+
+
 async def test_compare_and_set(bus: Bus) -> None:
     jobs = await bus.kv(topology.JOBS, job_pb2.DesiredJob)
     revision = await jobs.create("job-1", job_pb2.DesiredJob(id="job-1"))
@@ -168,6 +201,34 @@ async def test_compare_and_set(bus: Bus) -> None:
     with pytest.raises(ConflictError):
         await jobs.update("job-1", job_pb2.DesiredJob(id="job-1"), revision)
     assert (await jobs.items())[0][1].cancelled
+
+
+async def test_entries_are_listed_while_somebody_writes(bus: Bus) -> None:
+    """Nor does listing leave anything on the server."""
+    services = await bus.kv(topology.SERVICES, events_pb2.ServiceStatus)
+    await services.put("serve.gone", events_pb2.ServiceStatus())
+    await services.delete("serve.gone")
+    beats = 0
+
+    async def beat() -> None:
+        nonlocal beats
+        while True:
+            await services.put("serve.one", events_pb2.ServiceStatus(instance="one"))
+            beats += 1
+
+    await services.put("learner.one", events_pb2.ServiceStatus(instance="one"))
+    await services.put("serve.one", events_pb2.ServiceStatus(instance="one"))
+    beating = asyncio.create_task(beat())
+    try:
+        for _ in range(500):
+            assert [key for key, _ in await services.items()] == ["learner.one", "serve.one"]
+            assert [key for key, _ in await services.items("serve.*")] == ["serve.one"]
+    finally:
+        await stop([beating])
+    assert beats > 500
+    assert await services.items("no key.>") == await services.items("..") == []
+    info = await bus.js.stream_info(f"KV_{topology.SERVICES.name}")
+    assert info.state.consumer_count == 0
 
 
 async def test_blobs_are_checked(bus: Bus) -> None:

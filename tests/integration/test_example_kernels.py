@@ -8,6 +8,7 @@ import pytest
 
 from burnish.reward_spec import RewardDefinition
 from burnish.spec import JobSpec
+from examples.triton.showcase import rows as showcase
 from svc_reward.config import RewardSettings
 from svc_reward.contract import Case, Program
 from svc_reward.lane.wire import Status
@@ -91,3 +92,44 @@ async def test_other_right_bodies_score_too(
     rows = [triton_data.row(EXPRESSION, body) for body in bodies]
 
     assert [found.value for found in await judge(sandbox, definition, rows)] == [1.0] * 4
+
+
+async def test_the_showcase_tests_with_what_can_be_solved(
+    sandbox: Sandbox, definition: RewardDefinition, triton_data: ModuleType
+) -> None:
+    """A sample: they are made of the same primitives as all others."""
+    rows = [triton_data.row(*pair) for pair in showcase.unseen_operations()[0][::8]]
+
+    for row, found in zip(rows, await judge(sandbox, definition, rows), strict=True):
+        assert (found.value, found.flags) == (1.0, ()), (row["completion"], found.message)
+
+
+def whole(body: str) -> dict[str, str]:
+    """The row of EXPRESSION, answered by a whole kernel with this body."""
+    return showcase.kernel_row("kernel", showcase.SIZE, EXPRESSION, body)
+
+
+async def test_whole_kernels_score(sandbox: Sandbox, definition: RewardDefinition) -> None:
+    labelled = [row for row in showcase.rows_of("kernel").train if "completion" in row]
+    rows = [row for row in labelled if row["level"] == "kernel"]
+
+    assert [found.value for found in await judge(sandbox, definition, rows)] == [1.0] * 12
+
+
+GAMED = [
+    "out = mask * x",
+    "out = mask",
+    "out = x",
+    "out = tl.maximum(x, 0.0)",
+    "out = tl.maximum(x, 0.0) + y\n    return",
+]
+
+
+async def test_what_games_a_reward_for_stages_earns_nothing(
+    sandbox: Sandbox, definition: RewardDefinition
+) -> None:
+    rows = [whole(body) for body in GAMED]
+    rows.append({**whole("out = x"), "completion": "kernel = torch.relu"})
+
+    for row, found in zip(rows, await judge(sandbox, definition, rows), strict=True):
+        assert (found.status, found.value) == (Status.OK, 0.0), (row["completion"], found.message)

@@ -257,9 +257,8 @@ async def test_pages_of_other_sites_have_no_say(http: httpx.AsyncClient) -> None
 async def test_a_job_in_yaml_fills_the_form(http: httpx.AsyncClient) -> None:
     text = "training_file: rows.jsonl\nstages:\n  - sft: {epochs: 3}\n"
     filled = await http.post("/console/spec", content=text)
-    assert filled.json()["stages"] == [
-        {"sft": {"epochs": 3, "batch_size": 4, "learning_rate": 1e-4}}
-    ]
+    (stage,) = filled.json()["stages"]
+    assert stage["sft"].items() >= {"epochs": 3, "batch_size": 4, "learning_rate": 1e-4}.items()
     wrong = await http.post("/console/spec", content=text.replace("epochs", "epoch"))
     assert wrong.status_code == 400
     assert "epoch" in wrong.json()["error"]["message"]

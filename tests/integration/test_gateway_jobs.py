@@ -121,7 +121,7 @@ async def refused(
 async def requested(there: World) -> list[str]:
     """Jobs that wait for a learner."""
     info = await there.bus.js.stream_info(topology.JOBS_STREAM.name, subjects_filter=">")
-    return [subject.rpartition(".")[2] for subject in info.state.subjects or {}]
+    return sorted(subject.rpartition(".")[2] for subject in info.state.subjects or {})
 
 
 async def test_health_and_reflection(there: World) -> None:
@@ -283,15 +283,21 @@ async def test_a_crash_between_writing_and_requesting_is_repaired(
     async with world(nats_url, tmp_path) as there:
         jobs = await there.bus.kv(topology.JOBS, job_pb2.DesiredJob)
         runs = await there.bus.kv(topology.RUNS, job_pb2.JobRun)
-        for job_id in ("job-lost", "job-runs", "job-cancelled"):
+        for job_id in ("job-lost", "job-runs", "job-cancelled", "job-paused", "job-resumed"):
             wish = job_pb2.DesiredJob(
-                id=job_id, project="default", cancelled=job_id == "job-cancelled"
+                id=job_id,
+                project="default",
+                cancelled=job_id == "job-cancelled",
+                resumes=int(job_id == "job-resumed"),
             )
             await jobs.put(job_id, wish)
         await runs.put("job-runs", job_pb2.JobRun(id="job-runs"))
+        for job_id in ("job-paused", "job-resumed"):
+            await runs.put(job_id, job_pb2.JobRun(id=job_id, state=job_pb2.JOB_STATE_PAUSED))
         assert await requested(there) == []
         async with running(settings(nats_url, tmp_path / "second")):
-            assert await requested(there) == ["job-lost"]
+            # A cancelled job has to be ended by a learner, too.
+            assert await requested(there) == ["job-cancelled", "job-lost", "job-resumed"]
 
 
 async def test_the_read_model_can_be_deleted_and_outlives_its_gateway(

@@ -10,7 +10,7 @@ from test_reward_service import EXACT, keep, row, settings
 from burnish.bus import Bus, topology
 from burnish.v1 import common_pb2, events_pb2, infer_pb2
 from svc_learner import codec
-from svc_learner.assembler import Assembler
+from svc_learner.pipeline.assembler import Assembler
 from svc_learner.types import Completion, Ticket
 from svc_reward.app import RewardService
 from svc_rollout.app import Rollout

@@ -1,21 +1,24 @@
 """Lanes that die at work, and where the work goes."""
 
 import asyncio
+import itertools
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from processes import runs
 
 from burnish.reward_spec import RewardDefinition
 from svc_reward.backend import Backend, SandboxError
 from svc_reward.config import RewardSettings
-from svc_reward.contract import Case, Program
+from svc_reward.contract import Case, LaneClass, Program
 from svc_reward.docker_backend import OWNER, DockerBackend
 from svc_reward.lane.wire import Limits, Status
 from svc_reward.lane_pool import LanePool
-from svc_reward.process_backend import PREFIX, ProcessBackend
+from svc_reward.process_backend import PREFIX, ProcessBackend, ProcessLane
 from svc_reward.sandbox import Sandbox, open_backend
 
 SETTINGS = RewardSettings(reward_lanes=2, reward_seconds=20)
@@ -104,13 +107,6 @@ def living(backend: Backend) -> set[str]:
     return {path.name for path in Path("/proc").iterdir() if path.name.isdigit() and runs(path)}
 
 
-def runs(process: Path) -> bool:
-    try:
-        return "State:\tZ" not in (process / "status").read_text()
-    except OSError:
-        return False
-
-
 @pytest.mark.docker
 async def test_orphans_are_removed_at_start() -> None:
     backend = DockerBackend(SETTINGS)
@@ -164,3 +160,41 @@ def test_a_missing_prebuilt_image_is_named() -> None:
     settings = RewardSettings(sandbox="docker", lane_image="burnish-no-such-image:1")
     with pytest.raises(SandboxError, match="no image burnish-no-such-image:1"):
         DockerBackend(settings)
+
+
+@pytest.mark.docker
+def test_many_lanes_start_and_end_at_once() -> None:
+    """More than the engine's SDK has connections for."""
+    backend = DockerBackend(SETTINGS)
+    try:
+        with ThreadPoolExecutor(40) as threads:
+            lanes = list(threads.map(lambda _: backend.launch(LaneClass()), range(40)))
+            list(threads.map(lambda lane: lane.kill(), lanes))
+        mine = {"label": f"{OWNER}={backend._owner}"}
+        assert backend._client.containers.list(all=True, filters=mine) == []
+    finally:
+        backend.close()
+
+
+@pytest.mark.parametrize("failing", [{3}, {3, 4}], ids=["one", "all"])
+async def test_the_sandbox_opens_with_the_lanes_that_start(
+    monkeypatch: pytest.MonkeyPatch, failing: set[int]
+) -> None:
+    """The first two launches are those of the backend, which tries and attacks itself."""
+    launch, started, numbers = ProcessBackend.launch, [], itertools.count(1)
+
+    def sometimes(backend: ProcessBackend, lane_class: LaneClass) -> ProcessLane:
+        if next(numbers) in failing:
+            raise SandboxError("no room")
+        started.append(launch(backend, lane_class))
+        return started[-1]
+
+    monkeypatch.setattr(ProcessBackend, "launch", sometimes)
+    sandbox = Sandbox(SETTINGS.model_copy(update={"sandbox": "process"}))
+    await sandbox.open()
+    assert (sandbox.problem, sandbox.lanes) == (("", 1) if failing == {3} else ("no room", 0))
+    if failing == {3}:
+        program, _ = job(FAST)
+        assert (await sandbox.evaluate(program, Case("p", "c"))).value == 0.25
+    await sandbox.close()
+    assert all(lane._process.poll() is not None for lane in started)

@@ -1,6 +1,7 @@
 """The reward service on a real nats-server and real lanes."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,7 +18,10 @@ def reward(prompt, completion, example):
     print("judging", prompt)
     return completion == example["answer"]
 """
-SHORT = "def reward(prompt, completion, example, context):\n return context['step'] / 10"
+SHORT = """
+def reward(prompt, completion, example, context):
+    return context["step"] / 10 if context["level"] == "hard" else 0
+"""
 RAISES = "def reward(prompt, completion, example):\n return {}[completion]"
 UNSURE = "def reward(prompt, completion, example):\n return {'valid': False, 'reason': 'no key'}"
 
@@ -79,7 +83,7 @@ def completed(
         row=row(),
         completion=text,
         rewards=rewards,
-        context=common_pb2.RewardContext(job_id="job-1", step=5, max_steps=10),
+        context=common_pb2.RewardContext(job_id="job-1", step=5, max_steps=10, level="hard"),
         on_reward_error=on_error,
     )
 
@@ -106,7 +110,10 @@ async def score(bus: Bus, message: events_pb2.RolloutCompleted) -> events_pb2.Re
 async def test_scores_are_weighted_and_name_where_they_come_from(bus: Bus) -> None:
     exact = await keep(bus, "exact", EXACT, 0.5)
     short = await keep(bus, "short", SHORT, 0.2)
-    scored = await score(bus, completed("42", exact, short))
+    message = completed("42", exact, short)
+    message.time.FromNanoseconds(time.time_ns() - 5 * 10**9)
+    scored = await score(bus, message)
+    assert 5 <= scored.waited_seconds < scored.seconds
     assert scored.reward == pytest.approx(0.5 * 1.0 + 0.2 * 0.5)
     assert scored.completion.completion == "42"
     first = scored.scores[0]

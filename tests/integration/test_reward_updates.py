@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from google.protobuf.message import Message
@@ -9,8 +10,8 @@ from learner_pipeline import RL, Pipeline, pipeline_on, publish
 
 from burnish.bus import Bus
 from burnish.v1 import events_pb2, job_pb2
-from svc_learner.checkpoint import Checkpoint
-from svc_learner.store import RunStore
+from svc_learner.state.checkpoint import Checkpoint
+from svc_learner.state.store import RunStore
 
 
 @pytest.fixture
@@ -87,13 +88,13 @@ async def test_a_takeover_keeps_the_set_that_was_in_force(
 ) -> None:
     commit, crashed = RunStore.commit, False
 
-    async def dying(store: RunStore, checkpoint: Checkpoint, *, message: str) -> None:
+    async def dying(store: RunStore, checkpoint: Checkpoint, **rest: Any) -> None:  # noqa: ANN401
         nonlocal crashed
         dies = checkpoint.progress.version == version and not crashed
         crashed = crashed or dies
         if dies and moment == "before the commit":
             raise Crash
-        await commit(store, checkpoint, message=message)
+        await commit(store, checkpoint, **rest)
         if dies:
             raise Crash
 

@@ -1,6 +1,7 @@
 """The rollout service on a real nats-server, with the engine's place taken by a responder."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -29,7 +30,7 @@ async def bus(nats_url: str, model_dir: Path) -> AsyncIterator[Bus]:
 
 
 def request(group_size: int = 2) -> events_pb2.RolloutRequested:
-    return events_pb2.RolloutRequested(
+    message = events_pb2.RolloutRequested(
         project="default",
         job_id="job-1",
         group_id="job-1.rl.0",
@@ -41,6 +42,8 @@ def request(group_size: int = 2) -> events_pb2.RolloutRequested:
         sampling=common_pb2.SamplingParams(temperature=1, max_tokens=4),
         adapter=common_pb2.AdapterRef(name="job-1:v3", policy_version=3),
     )
+    message.time.FromNanoseconds(time.time_ns() - 5 * 10**9)
+    return message
 
 
 async def test_each_completion_leaves_with_its_tokens_and_policy_version(bus: Bus) -> None:
@@ -71,6 +74,27 @@ async def test_each_completion_leaves_with_its_tokens_and_policy_version(bus: Bu
     assert "<|im_end|>" not in first.completion
     assert first.prompt_token_ids == asked[0].prompt_token_ids
     assert len(first.prompt_token_ids) > 5
+    assert 5 <= first.waited_seconds <= first.seconds
+    assert first.HasField("time")
+
+
+async def test_a_repeated_request_is_not_taken_for_its_first_try(bus: Bus) -> None:
+    async def engine(ask: infer_pb2.GenerateRequest) -> AsyncIterator[infer_pb2.GenerateChunk]:
+        assert ask.deterministic
+        yield infer_pb2.GenerateChunk(
+            token_ids=[2], logprobs=[-0.1], finish_reason=common_pb2.FINISH_REASON_STOP
+        )
+        yield infer_pb2.GenerateChunk(done=True)
+
+    bus.respond(topology.infer_generate(BASE), infer_pb2.GenerateRequest, engine, queue="serve")
+    await bus.start()
+    for attempt in (0, 17):
+        ask = request(group_size=1)
+        ask.deterministic, ask.attempt = True, attempt
+        await bus.publish(ask, id=f"job-1.rl.0.{attempt}")
+    entries = bus.read(topology.COMPLETIONS_STREAM)
+    found = [(await anext(entries)).message for _ in range(2)]
+    assert {message.attempt for message in found} == {0, 17}  # type: ignore[attr-defined]
 
 
 async def test_a_group_whose_reward_compares_leaves_whole_and_in_order(bus: Bus) -> None:
@@ -115,7 +139,7 @@ async def test_a_group_that_cannot_be_sampled_ends_with_a_reason(bus: Bus) -> No
     await bus.publish(request(), id="job-1.rl.0")
     message = (await anext(bus.read(topology.SCORES_STREAM))).message
     assert isinstance(message, events_pb2.GroupCancelled)
-    assert message.reason == events_pb2.CANCEL_REASON_SAMPLING_FAILED
+    assert message.reason == events_pb2.CANCEL_REASON_REFUSED
     assert "longer than the context" in message.message
 
 

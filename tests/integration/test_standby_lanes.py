@@ -85,8 +85,11 @@ def init(lane: WarmLane) -> int:
 
 
 def standby(lane: WarmLane) -> tuple[int, int]:
-    """The one process that an idle lane has under a uid of its own."""
-    ((pid, uid),) = children(lane).items()
+    """The one process that an idle lane has, soon, under a uid of its own."""
+    until = time.monotonic() + 30
+    while not (found := children(lane)) and time.monotonic() < until:
+        time.sleep(0.1)
+    ((pid, uid),) = found.items()
     return pid, uid
 
 

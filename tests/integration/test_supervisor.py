@@ -171,8 +171,8 @@ def test_a_full_disk_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_a_missing_package_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "find_spec", lambda name: None if name == "peft" else object())
-    with pytest.raises(SetupError, match=r"Not installed: peft\. Run"):
+    monkeypatch.setattr(checks, "find_spec", lambda name: None if name == "jinja2" else object())
+    with pytest.raises(SetupError, match=r"Not installed: jinja2\. Run"):
         Platform(tmp_path).start()
 
 
@@ -195,6 +195,7 @@ def test_services_run_with_one_thread_and_their_addresses(burnish_up: Platform) 
     environ = Path(f"/proc/{burnish_up.pids['serve']}/environ").read_bytes().split(b"\0")
     assert b"OMP_NUM_THREADS=1" in environ
     assert f"BURNISH_NATS_URL={burnish_up.nats_url}".encode() in environ
+    assert b"MALLOC_ARENA_MAX=1" in environ
 
 
 def burnish(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -9,7 +9,7 @@ import pytest
 from burnish import cli
 from burnish.cli import output, platform
 from burnish.sdk import Adapter, ServiceStatus
-from burnish.supervisor import checks
+from burnish.supervisor import State, checks
 
 NOWHERE = ("--address", "127.0.0.1:1")
 
@@ -135,6 +135,22 @@ def test_status_says_which_isolation_scores_have() -> None:
     assert platform.isolation("docker", services) == "process-unsafe (for development)"
     assert platform.isolation("docker", [service("reward", sandbox="docker")]) == "docker"
     assert platform.isolation("docker", []) == "docker"
+
+
+def test_status_shows_every_instance() -> None:
+    def learner(instance: str, activity: str) -> ServiceStatus:
+        return ServiceStatus("learner", instance, "1", activity, (), {}, {}, None)
+
+    state = State(
+        1, "", "", "", "docker", pids={"learner": 42, "nats": 7}, problems={"serve": "no memory"}
+    )
+    services = [learner("far-9", "sft of job-2"), learner("here-42", "rl of job-1")]
+    assert list(platform.status_rows(state, services)) == [
+        ("learner", 42, "rl of job-1"),
+        ("learner", "far-9", "sft of job-2"),
+        ("nats", 7, ""),
+        ("serve", "", "no memory"),
+    ]
 
 
 def test_every_verb_that_scripts_rely_on_takes_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,7 +31,9 @@ def evaluation(label: str, text: str, value: float | None) -> EvaluationComplete
     )
     answer = EvaluatedCompletion("0", "prompt", text, value, (score,))
     mean = value or 0.0
-    return EvaluationCompleted("job", label, 0, "", mean, {"correct": mean}, (answer,), None)
+    return EvaluationCompleted(
+        "job", label, 0, "", mean, {"correct": mean}, (answer,), None, {}, 1, best=False, gap=None
+    )
 
 
 @pytest.fixture

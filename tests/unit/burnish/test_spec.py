@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from burnish.errors import UserError
-from burnish.spec import CLIP_DEFAULTS, JobSpec
+from burnish.spec import JobSpec
+from burnish.stage_spec import CLIP_DEFAULTS
 from burnish.v1 import job_pb2
 
 MINIMAL: dict[str, Any] = {
@@ -97,7 +98,7 @@ def test_an_unknown_key_that_is_near_nothing_lists_the_valid_ones() -> None:
         (
             {"stages": [{"rl": {"loss": "ppo"}}]},
             "stages[0].rl.loss",
-            "'cispo', 'dr_grpo' or 'grpo', not \"ppo\"",
+            "'cispo', 'dapo', 'dr_grpo', 'grpo' or 'gspo', not \"ppo\"",
         ),
         (
             {"stages": [{"rl": {"sampling": {"top_p": 0.9}}}]},

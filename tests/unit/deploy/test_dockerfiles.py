@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from burnish.supervisor import allocator
+
 ROOT = Path(__file__).parents[3]
 DOCKERFILES = sorted((ROOT / "deploy").glob("*.Dockerfile"))
 WITH_TORCH = {"lane", "learner", "models", "serve"}
@@ -46,3 +48,10 @@ def test_each_image_of_compose_has_its_dockerfile() -> None:
     services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
     used = {service["build"]["dockerfile"] for service in services.values()}
     assert used == {f"deploy/{path.name}" for path in DOCKERFILES}
+
+
+@pytest.mark.parametrize("path", DOCKERFILES, ids=name)
+def test_services_that_compute_keep_their_memory(path: Path) -> None:
+    text = path.read_text()
+    for variable, value in allocator.KEEP_MEMORY.items():
+        assert (f" {variable}={value} " in text) == (name(path) in allocator.SERVICES)

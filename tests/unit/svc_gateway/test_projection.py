@@ -30,7 +30,13 @@ def desired(job_id: str, seconds: int = 1) -> job_pb2.DesiredJob:
 
 def step(number: int, **metrics: float) -> events_pb2.StepCompleted:
     return events_pb2.StepCompleted(
-        project="default", job_id="job-1", stage="rl", step=number, total_steps=9, metrics=metrics
+        project="default",
+        job_id="job-1",
+        stage="rl",
+        step=number,
+        total_steps=9,
+        metrics=metrics,
+        bottleneck=f"what held step {number} up",
     )
 
 
@@ -95,6 +101,7 @@ async def test_a_job_is_what_its_events_made_it_and_repeating_them_changes_nothi
     assert (once.state, once.step, once.total_steps) == (job_pb2.JOB_STATE_SUCCEEDED, 2, 9)
     assert once.adapter.name == "job-1:v2"
     assert once.message == "Done."
+    assert once.bottleneck == "what held step 2 up"
     assert dict(once.metrics) == {
         "loss": 1.0,
         "reward/mean": 0.4,

@@ -3,7 +3,7 @@ from collections.abc import Iterator
 import pytest
 from learner_kit import tiny_base
 
-from svc_learner.base import BaseModel
+from svc_learner.engine.base import BaseModel
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
 from burnish.datasets import ChatMessage, DatasetRow
-from burnish.spec import Sampling
+from burnish.stage_spec import Sampling
 from burnish.v1 import common_pb2, events_pb2, job_pb2
 from svc_learner import codec
 from svc_learner.types import Cancellation, Ticket
@@ -48,9 +48,7 @@ def test_a_request_says_what_it_is_for() -> None:
     job = job_pb2.DesiredJob(id="job-a", project="p")
     for label, purpose in (("", common_pb2.PURPOSE_TRAIN), ("base", common_pb2.PURPOSE_EVALUATION)):
         ticket = Ticket("job-a.rl.0", 0, 2, 3, label)
-        found = codec.rollout_requested(
-            job, ticket, ROW, Sampling(), adapter=None, reward_set=1, total_steps=9
-        )
+        found = codec.rollout_requested(job, ticket, ROW, Sampling(), adapter=None, total_steps=9)
         assert found.purpose == purpose
         assert not found.HasField("adapter")
         assert (found.context.step, found.context.max_steps) == (3, 9)

@@ -265,3 +265,56 @@ def test_nobody_waits_for_a_prompt_whose_request_is_gone(
     core.step()
     core.cancel("gone")
     assert run(core)["waits", 1][0] == greedy(reference, (*prompt, 7), 24)
+
+
+def shared(number: int, priority: Priority = Priority.ROLLOUT) -> GenerateJob:
+    return GenerateJob(
+        f"s{number}",
+        PROMPTS[number % len(PROMPTS)],
+        3,
+        Sampling(max_tokens=12, seed=number),
+        priority=priority,
+    )
+
+
+@pytest.mark.parametrize("priority", [Priority.ROLLOUT, Priority.INTERACTIVE])
+def test_a_solo_job_gives_the_same_bits_whatever_else_runs(
+    make_core: MakeCore, monkeypatch: pytest.MonkeyPatch, priority: Priority
+) -> None:
+    solo = [
+        GenerateJob(f"d{n}", PROMPTS[2], 4, Sampling(max_tokens=16, seed=n), solo=True)
+        for n in range(2)
+    ]
+    alone: Completions = {}
+    for job in solo:
+        core = make_core()
+        core.submit(job)
+        alone |= run(core)
+    core = make_core()
+    forward = core._forward
+
+    def watched(decodes: list, prefills: list) -> list:
+        jobs = {request.job for request, _ in [*decodes, *prefills]}
+        assert len(jobs) == 1 or not any(job.solo for job in jobs)
+        return forward(decodes, prefills)
+
+    monkeypatch.setattr(core, "_forward", watched)
+    core.submit(shared(2))
+    core.step()  # its prompt, which is also the solo jobs', is known
+    for number, job in enumerate(solo):
+        core.submit(shared(3 + number, priority))
+        core.submit(job)
+    together = run(core)
+    assert {key: together[key] for key in alone} == alone
+    assert len(together) == 3 * 3 + 2 * 4, "nobody waits for ever"
+
+
+def test_a_solo_job_can_be_cancelled(make_core: MakeCore) -> None:
+    core = make_core()
+    core.submit(shared(0))
+    core.submit(GenerateJob("d", PROMPTS[2], 4, Sampling(max_tokens=16, seed=1), solo=True))
+    core.step()
+    core.step()
+    assert {delta.finish_reason for _, delta in core.cancel("d")} == {FinishReason.CANCELLED}
+    assert {request_id for request_id, _ in run(core)} == {"s0"}
+    assert core.waiting_rows == core.running_rows == 0

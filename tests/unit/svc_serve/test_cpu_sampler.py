@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 import torch
 
-from svc_serve.cpu.sampler import Draw, sample, stream
+from svc_serve.cpu.sampler import BLOCK, Draw, sample, stream
 
 LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, -30.0])
 
@@ -42,6 +42,23 @@ def test_top_p_keeps_the_smallest_set_and_renormalises() -> None:
     assert logprobs[0] == pytest.approx(math.log(kept[tokens[0]]), abs=1e-5)
     only_best, logprob = sample(LOGITS.repeat(1, 1), [draw(0.999, top_p=0.01)])
     assert (only_best, logprob) == ([0], [pytest.approx(0.0, abs=1e-6)])
+
+
+@pytest.mark.parametrize("vocab", [BLOCK - 1, BLOCK, 2 * BLOCK, 5 * BLOCK + 7])
+def test_a_large_vocabulary_is_searched_as_one_running_sum_would(vocab: int) -> None:
+    random = torch.Generator().manual_seed(vocab)
+    logits = torch.randn(vocab, generator=random) * 3
+    logits[torch.rand(vocab, generator=random) < 0.5] = -torch.inf
+    sums = logits.double().softmax(-1).cumsum(-1)
+    uniforms = torch.rand(2000, generator=random, dtype=torch.float64)
+    tokens, logprobs = sample(logits.repeat(2000, 1), [draw(u) for u in uniforms.tolist()])
+    expected = torch.searchsorted(sums, uniforms, right=True)
+    same = torch.tensor(tokens) == expected
+    assert same.float().mean() > 0.995  # a rounding away from an edge, the neighbour is as right
+    edges = sums[torch.minimum(expected, torch.tensor(tokens))][~same]
+    assert (edges - uniforms[~same]).abs().max() < 1e-6 if len(edges) else True
+    assert logits[tokens].isfinite().all()
+    assert logprobs == pytest.approx(logits.double().log_softmax(-1)[tokens].tolist(), abs=1e-5)
 
 
 def test_the_ends_of_the_unit_interval_hit_tokens_of_positive_probability() -> None:

@@ -1,5 +1,7 @@
 """The edge: protobuf requests in, chunks out, and requests that come twice."""
 
+from pathlib import Path
+
 import pytest
 
 from burnish.errors import RetryableError, UserError
@@ -8,6 +10,7 @@ from svc_serve import codec
 from svc_serve.config import ServeSettings
 from svc_serve.engine import FinishReason, Priority, Sampling, TokenDelta
 from svc_serve.inflight import Inflight
+from svc_serve.vllm_engine import VllmEngine
 from svc_serve.vllm_setup import arguments, prepare
 
 
@@ -92,7 +95,28 @@ def test_vllm_is_told_what_the_settings_say() -> None:
     assert "--max-cpu-loras=40" in words
     assert "--max-model-len=512" in words
     assert "--logprobs-mode=processed_logprobs" in words
+    assert not any("tensor-parallel" in word for word in words)
+    split = ServeSettings(serve_tensor_parallel=4)
+    words = arguments(split, split.models_dir, dtype="auto", gpu=True)
+    assert "--tensor-parallel-size=4" in words
     environ = {"VLLM_CPU_OMP_THREADS_BIND": "0-3"}
     prepare(settings, environ)
     assert environ["VLLM_CPU_OMP_THREADS_BIND"] == "0-3"
     assert environ["VLLM_NO_USAGE_STATS"] == "1"
+
+
+async def test_vllm_refuses_what_it_cannot_promise() -> None:
+    message = request()
+    message.deterministic = True
+    job = codec.generate_job(message, "x", None)
+    assert job.solo
+    engine = VllmEngine(ServeSettings(), Path())
+    with pytest.raises(UserError, match="BURNISH_SERVE_BATCH_INVARIANT"):
+        await anext(engine.generate(job))
+
+
+def test_vllm_is_told_to_be_batch_invariant() -> None:
+    settings, environ = ServeSettings(serve_batch_invariant=True), dict[str, str]()
+    prepare(settings, environ)
+    assert environ["VLLM_BATCH_INVARIANT"] == "1"
+    assert "--no-enable-prefix-caching" in arguments(settings, Path(), dtype="auto", gpu=True)

@@ -61,6 +61,7 @@ export const STATES = {
   JOB_STATE_SUCCEEDED: "succeeded",
   JOB_STATE_FAILED: "failed",
   JOB_STATE_CANCELLED: "cancelled",
+  JOB_STATE_PAUSED: "paused",
 };
 export const stateOf = (job) => STATES[job.state] ?? "queued";
 export const isOver = (job) => ["succeeded", "failed", "cancelled"].includes(stateOf(job));

@@ -2,8 +2,10 @@
 import { follow, rpc } from "../api.js";
 import { chart } from "../charts.js";
 import { badge, differing, h, isOver, number, plural, score, showError, stateOf, statusName, toast } from "../dom.js";
-import { table as heldOutTable } from "./heldout.js";
+import { isStart, startName, table as heldOutTable } from "./heldout.js";
 import { Rewards } from "./job-rewards.js";
+import { Lifecycle } from "./job-lifecycle.js";
+import { Signs } from "./job-signs.js";
 
 const COMPLETIONS_SHOWN = 20;
 const HELD_OUT_SHOWN = 8;
@@ -33,6 +35,8 @@ class Page {
       policy_published: ({ policyPublished }) => this.onPolicy(policyPublished),
       rewards_updated: ({ rewardsUpdated }) => this.rewards.onUpdated(rewardsUpdated),
       evaluation_completed: ({ evaluationCompleted }) => this.onEvaluation(evaluationCompleted),
+      curriculum_advanced: ({ curriculumAdvanced }) => this.signs.onLevel(curriculumAdvanced),
+      alarm_raised: ({ alarmRaised }) => this.signs.onAlarm(alarmRaised),
     }, (connected) => { this.live.hidden = connected || isOver(this.job); });
   }
 
@@ -57,6 +61,8 @@ class Page {
     this.heldOut = h("div", { id: "held-out" });
     this.completions = h("div", { id: "completions" });
     this.rewards = new Rewards(job);
+    this.signs = new Signs();
+    this.lifecycle = new Lifecycle(job, () => this.draw());
     const pick = (name, label, options) => h("select", { "aria-label": label, id: `completions-${name}`, onchange: (event) => { this.filter[name] = event.target.value; this.refreshCompletions(); } },
       options.map(([value, text]) => h("option", { value }, text)));
     root.append(
@@ -64,10 +70,10 @@ class Page {
       h("div", { class: "head" },
         h("div", {}, h("div", { class: "title" }, h("h1", { id: "job-name" }, job.spec?.name || job.id), this.state, this.live),
           h("p", {}, h("span", { class: "mono", id: "job-id" }, job.id), " · ", job.spec?.baseModel, " · ", (job.spec?.rewards ?? []).map((one) => one.name).join(", "))),
-        h("div", { class: "actions" }, this.chat, this.download, this.again, this.cancel)),
-      this.problem, this.progress, this.tiles,
+        h("div", { class: "actions" }, this.chat, this.download, this.again, this.lifecycle.buttons, this.cancel)),
+      this.problem, this.lifecycle.problem, this.signs.element, this.progress, this.tiles,
       h("div", { class: "charts" }, Object.values(this.charts).map((one) => one.element)),
-      this.rewards.element,
+      this.rewards.element, ...this.lifecycle.elements,
       h("section", { class: "card", "aria-label": "Held-out rows" }, h("header", {}, h("h2", {}, "Held-out rows"), h("span", { class: "muted" }, "never trained on")), this.heldOut),
       h("section", { class: "card", "aria-label": "Completions" },
         h("header", {}, h("h2", {}, "Completions"),
@@ -79,6 +85,8 @@ class Page {
   }
 
   onUpdate(update) {
+    if (this.lifecycle.outdated(update)) return;
+    this.lifecycle.refreshSoon();
     Object.assign(this.job, { state: update.state, stage: update.stage, message: update.message });
     if (Number(update.totalSteps)) this.job.totalSteps = update.totalSteps;
     if (isOver(this.job)) this.rewards.takeNewest();
@@ -87,8 +95,10 @@ class Page {
   }
 
   onStep(step) {
+    this.lifecycle.refreshSoon();
     this.steps.push(step);
-    Object.assign(this.job, { step: step.step, stage: step.stage, totalSteps: step.totalSteps });
+    this.signs.onStep(step);
+    Object.assign(this.job, { step: step.step, stage: step.stage, totalSteps: step.totalSteps, bottleneck: step.bottleneck });
     this.draw();
     this.refreshSoon();
   }
@@ -100,6 +110,7 @@ class Page {
 
   onEvaluation(evaluation) {
     this.evaluations = [...this.evaluations.filter((one) => one.label !== evaluation.label), evaluation];
+    this.signs.onEvaluation(evaluation);
     this.drawHeldOut();
     this.draw();
   }
@@ -134,6 +145,7 @@ class Page {
     const over = isOver(job);
     this.state.replaceWith(this.state = badge(stateOf(job), "job-state"));
     this.cancel.hidden = over;
+    this.lifecycle.draw();
     if (over) this.live.hidden = true;
     this.chat.hidden = this.download.hidden = !job.adapter;
     if (job.adapter) {
@@ -154,19 +166,20 @@ class Page {
     this.progress.replaceChildren(
       h("div", { class: "line" }, h("span", { id: "job-message" }, stateOf(job) === "failed" ? "" : sentence(job.message) || (over ? "" : "Waiting for a learner")),
         h("span", { class: "num", id: "job-step" }, total ? `Step ${step} of ${total}` : "")),
+      h("div", { class: "muted", id: "job-bottleneck", hidden: over || !job.bottleneck }, job.bottleneck ?? ""),
       h("div", { class: `bar${over ? " done" : ""}`, role: "progressbar", "aria-label": "Progress", "aria-valuenow": done.toFixed(0), "aria-valuemin": "0", "aria-valuemax": "100" },
         h("i", { style: `width:${done}%` })));
   }
 
   drawTiles() {
     const metric = (name) => this.steps.findLast((step) => step.metrics?.[name] !== undefined)?.metrics[name];
-    const base = this.evaluations.find((one) => one.label === "base");
-    const tuned = this.evaluations.findLast((one) => one.label !== "base");
+    const base = this.evaluations.find(isStart);
+    const tuned = this.evaluations.findLast((one) => !isStart(one));
     const gain = base && tuned ? (tuned.rewardMean ?? 0) - (base.rewardMean ?? 0) : null;
     const tile = (id, label, value, foot, kind = "") => h("div", { class: "card tile", id }, h("div", { class: "label" }, label), h("b", {}, value), h("small", { class: kind }, foot));
     this.tiles.replaceChildren(
       tile("tile-heldout", "Held-out reward", number(tuned ? tuned.rewardMean ?? 0 : base ? base.rewardMean ?? 0 : null),
-        gain === null ? (base ? "base model" : "not evaluated yet") : `${gain >= 0 ? "+" : "−"}${number(Math.abs(gain))} against base`, gain === null ? "" : gain > 0 ? "up" : gain < 0 ? "down" : ""),
+        gain === null ? (base ? startName(base) : "not evaluated yet") : `${gain >= 0 ? "+" : "−"}${number(Math.abs(gain))} against ${base.label}`, gain === null ? "" : gain > 0 ? "up" : gain < 0 ? "down" : ""),
       tile("tile-reward", "Training reward", number(metric("reward/mean")), metric("reward/std") === undefined ? "no RL step yet" : `± ${number(metric("reward/std"))}`),
       tile("tile-loss", "Loss", number(metric("loss"), 3), this.steps.length ? `${this.steps.at(-1).stage} step ${this.steps.at(-1).step}` : "no step yet"),
       tile("tile-speed", "Tokens per second", number(metric("tokens_per_second"), 0), "sampled and trained"),
@@ -217,6 +230,7 @@ class Page {
 
   stop() {
     this.unfollow?.();
+    this.lifecycle.stop();
     clearTimeout(this.refreshing);
     this.refreshing = -1;
     Object.values(this.charts).forEach((one) => one.destroy());

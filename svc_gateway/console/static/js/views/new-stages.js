@@ -1,5 +1,6 @@
 // Model and stages: what is trained, for how long, how hard.
 import { h } from "../dom.js";
+import { merge, notable, stagesOf } from "./new-kept.js";
 
 // [key, label, default, what it means, attributes]. Defaults suit a small model and a quick first job.
 const FIELDS = {
@@ -29,10 +30,11 @@ const FIELDS = {
     ["every_steps", "Evaluate every", 0, "RL steps; 0 is base, after SFT and at the end", { min: 0, step: 1 }],
     ["samples", "Samples per row", 1, "Answers per held-out row", { min: 1, step: 1 }],
     ["sampling.max_tokens", "Max tokens", 64, "A held-out answer is cut there", { min: 1, step: 1 }],
+    ["sampling.temperature", "Temperature", 0, "0 is greedy; more with several samples", { min: 0, max: 2, step: 0.1 }],
   ],
 };
 const CHOICES = {
-  loss: [["cispo", "CISPO"], ["dr_grpo", "Dr. GRPO"], ["grpo", "GRPO"]],
+  loss: [["cispo", "CISPO"], ["dapo", "DAPO"], ["dr_grpo", "Dr. GRPO"], ["grpo", "GRPO"], ["gspo", "GSPO"]],
   advantage: [["centered", "Reward − group mean"], ["standardized", "… over group deviation"]],
   on_reward_error: [["zero", "It scores 0"], ["drop", "It leaves its group"], ["fail", "The job fails"]],
 };
@@ -54,10 +56,12 @@ export class StagesSection {
         h("details", {}, h("summary", {}, "More RL settings"), h("div", { class: "fields" }, labelled("Loss", this.choices.loss), labelled("Advantage", this.choices.advantage), group("rlMore", "rl"),
           labelled("Require success on", this.success, "Skip groups in which nothing scores above 0"), labelled("If a reward raises", this.choices.on_reward_error)))),
     };
+    this.also = h("p", { class: "muted", id: "kept-settings", hidden: true });
     this.element = h("section", { class: "card", "aria-label": "Model and stages" }, h("header", {}, h("h2", { class: "step-title" }, h("i", {}, "3"), "Model and stages")),
       h("div", { class: "body stack" }, h("div", { class: "two" }, labelled("Job name", this.name), labelled("Base model", this.model)), this.stages.sft, this.stages.rl,
-        h("details", {}, h("summary", {}, "Adapter, evaluation and seed"), h("div", { class: "fields" }, group("lora"), group("evaluation"), labelled("Seed", this.seed)))));
+        this.also, h("details", {}, h("summary", {}, "Adapter, evaluation and seed"), h("div", { class: "fields" }, group("lora"), group("evaluation"), labelled("Seed", this.seed)))));
     this.changed = changed;
+    this.kept = {};
   }
 
   field(prefix, [key, label, initial, meaning, attributes]) {
@@ -84,6 +88,11 @@ export class StagesSection {
   }
 
   fill(spec) {
+    const { training_file, evaluation_file, rewards, ...kept } = spec;
+    this.kept = kept;
+    const also = notable(kept);
+    this.also.hidden = !also.length;
+    this.also.textContent = `Also set, and kept as it is: ${also.join(", ")}.`;
     this.name.value = spec.name ?? this.name.value;
     if ([...this.model.options].some((option) => option.value === spec.base_model)) this.model.value = spec.base_model;
     this.seed.value = spec.seed ?? 0;
@@ -105,16 +114,16 @@ export class StagesSection {
 
   value() {
     const rl = { ...read(this.inputs.rl), loss: this.choices.loss.value, advantage: this.choices.advantage.value };
-    if (this.success.value) rl.require_success = this.success.value;
-    return {
+    rl.require_success = this.success.value;
+    return merge(this.kept, {
       name: this.name.value.trim(),
       base_model: this.model.value,
-      stages: [this.on.sft.checked && { sft: read(this.inputs.sft) }, this.on.rl.checked && { rl }].filter(Boolean),
+      stages: stagesOf(this.kept, { sft: this.on.sft.checked && read(this.inputs.sft), rl: this.on.rl.checked && rl }),
       lora: read(this.inputs.lora),
       evaluation: read(this.inputs.evaluation),
       on_reward_error: this.choices.on_reward_error.value,
       seed: Number(this.seed.value),
-    };
+    });
   }
 }
 

@@ -2,6 +2,7 @@
 import { rpc } from "../api.js";
 import { h, plural, showError, toast } from "../dom.js";
 import { DataSection } from "./new-data.js";
+import { plain, wire } from "./new-kept.js";
 import { RewardsSection } from "./new-rewards.js";
 import { StagesSection } from "./new-stages.js";
 
@@ -124,19 +125,10 @@ class Form {
   }
 }
 
-/** The form's spec as the API's JSON: enum names, and stages without empty ones. */
-function wire(spec) {
-  const stages = spec.stages.map((stage) => (stage.rl ? { rl: { ...stage.rl, loss: `LOSS_${stage.rl.loss.toUpperCase()}`, advantage: `ADVANTAGE_${stage.rl.advantage.toUpperCase()}` } } : stage));
-  return { ...spec, stages, on_reward_error: `ON_REWARD_ERROR_${spec.on_reward_error.toUpperCase()}` };
-}
-
 /** The spec of a job that exists, as the form wants it. */
 async function specOf(id) {
   const { job } = await rpc("JobsService", "GetJob", { id });
-  const snake = (value) => (Array.isArray(value) ? value.map(snake) : value && typeof value === "object"
-    ? Object.fromEntries(Object.entries(value).map(([key, item]) => [key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), snake(item)]))
-    : typeof value === "string" ? value.replace(/^(LOSS|ADVANTAGE|ON_REWARD_ERROR)_(.+)$/, (_, prefix, name) => name.toLowerCase()) : value);
-  const spec = snake(job.spec);
+  const spec = plain(job.spec);
   const sources = await Promise.all(spec.rewards.map(({ name, revision }) => rpc("RewardsService", "GetReward", { name, revision })));
   spec.rewards = spec.rewards.map((one, index) => ({ ...one, definition: sources[index].reward.definition }));
   return spec;

@@ -1,0 +1,1 @@
+"""From scored groups to losses: pure functions, each with its source."""

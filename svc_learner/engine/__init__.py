@@ -1,0 +1,1 @@
+"""What computes: a frozen base, adapters on it, and gradients of packed micro-batches."""

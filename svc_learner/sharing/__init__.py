@@ -1,0 +1,1 @@
+"""Many jobs on one base model, and many learners: whose turn, and whose job it is."""

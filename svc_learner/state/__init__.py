@@ -1,0 +1,1 @@
+"""What outlives the process: checkpoints, the run record, and where a job begins."""
