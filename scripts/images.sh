@@ -11,12 +11,24 @@ image=${PYTHON_IMAGE:-python:3.11-slim-bookworm}
 if [ "$(docker image inspect --format '{{index .Config.Labels "burnish.made"}}' "$image")" = here ]; then
   scripts/wheels.sh
 fi
-printf 'images: building\n' >&2
+# One image after another: the builder of older engines (Debian's 20.10 is one) can crash when it
+# builds several at once, and takes the engine with it. Somebody else's build can be the second
+# one, so an engine that went away gets one more try.
+export COMPOSE_PARALLEL_LIMIT=1
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if ! scripts/compose.sh "$@" build >"$log" 2>&1; then
+engine_went_away() { ! docker version >/dev/null 2>&1 || grep -q 'error reading from server: EOF' "$log"; }
+
+printf 'images: building\n' >&2
+tries=2
+until scripts/compose.sh "$@" build >"$log" 2>&1; do
   tail -n 40 "$log" >&2
-  printf 'images: the build failed; its last lines stand above\n' >&2
-  exit 1
-fi
+  tries=$((tries - 1))
+  if [ "$tries" -eq 0 ] || ! engine_went_away; then
+    printf 'images: the build failed; its last lines stand above\n' >&2
+    exit 1
+  fi
+  printf 'images: the engine went away during the build; once more\n' >&2
+  scripts/docker_engine.sh
+done
 printf 'images: built in %s s\n' "$SECONDS" >&2
