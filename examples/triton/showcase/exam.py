@@ -15,7 +15,7 @@ from examples.triton.showcase.ledger import Answers
 from examples.triton.showcase.rows import Row
 from examples.triton.showcase.study import Exam
 
-ASKED_AT_ONCE = 8
+ASKED_AT_ONCE = 32
 JUDGED_AT_ONCE = 16
 ATTEMPTS = 5
 SECONDS = 600.0
