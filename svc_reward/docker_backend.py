@@ -1,7 +1,6 @@
 """Lanes as containers of a Docker Engine."""
 
 import contextlib
-import os
 import socket
 import struct
 import threading
@@ -11,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from burnish import docker_engine
 from burnish.logs import get_logger
 from svc_reward import gpu_leases, lane_image, uid_blocks
 from svc_reward import packages as pip_packages
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 API_SECONDS = 60
-DEFAULT_HOST = "unix:///var/run/docker.sock"
 SCRATCH = "/tmp"  # noqa: S108 - a tmpfs of the container's own
 PACKAGES = "/opt/site-packages"
 LAYER = "/opt/reward-packages"
@@ -283,30 +282,18 @@ class DockerLane:
 
 
 def _connect() -> tuple["docker.DockerClient", dict[str, Any]]:
-    where = os.environ.get("DOCKER_HOST") or DEFAULT_HOST
     try:
-        import docker  # noqa: PLC0415 - an optional dependency
+        client = docker_engine.connect(API_SECONDS)
+        return client, dict(client.info())
     except ImportError:
         raise SandboxError(
             "the docker package is not installed: `pip install 'burnish[reward]'`"
         ) from None
-    try:
-        _knock(where)
-        client = docker.from_env(timeout=API_SECONDS)
-        return client, dict(client.info())
     except Exception as error:
         raise SandboxError(
-            f"no Docker Engine answers at {where}: start one, point DOCKER_HOST to one, or set "
-            "BURNISH_SANDBOX=process for development"
+            f"no Docker Engine answers at {docker_engine.address()}: start one, point DOCKER_HOST "
+            "to one, or set BURNISH_SANDBOX=process for development"
         ) from error
-
-
-def _knock(where: str) -> None:
-    """Raise OSError if nothing listens: the SDK would leave a socket open on its way out."""
-    scheme, _, path = where.partition("://")
-    if scheme == "unix":
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.connect(path)
 
 
 def _check(info: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from burnish import models
+from burnish import docker_engine, models
 from burnish.errors import BurnishError, SetupError
 from burnish.supervisor import nats
 from burnish.supervisor.ports import is_free
@@ -73,10 +73,8 @@ def docker_problem() -> str | None:
     """Why no Docker Engine can be used; None when one answers."""
     if find_spec("docker") is None:
         return "the docker package is not installed"
-    import docker  # noqa: PLC0415 (slow, and not in every install)
-
     try:
-        client = docker.from_env(timeout=5)
+        client = docker_engine.connect(5)
         try:
             client.ping()
         finally:
