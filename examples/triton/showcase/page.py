@@ -40,9 +40,9 @@ def _caption(runs: Sequence[Run]) -> str:
     answers = runs[0].answers
     revisions = ", ".join(sorted({run.revision for run in runs}))
     return (
-        f"{len(answers.greedy)} operations, {answers.samples} drawn answers to each "
-        f"(k = {answers.samples}), {len(runs)} runs of revision {revisions}. Mean ± half of the 95 % "
-        "interval over seeds; gains are over the best SFT-only arm of that column, seed by seed."
+        f"{len(answers.greedy)} operations, answers drawn for each: k = {answers.samples}; "
+        f"{len(runs)} runs of revision {revisions}. Mean ± half of the 95 % interval over seeds; "
+        "gains are over the best SFT-only arm of that column, seed by seed."
     )
 
 
