@@ -71,14 +71,14 @@ def free_bytes(folder: Path) -> int:
 
 def docker_problem() -> str | None:
     """Why no Docker Engine can be used; None when one answers."""
-    if find_spec("docker") is None:
-        return "the docker package is not installed"
     try:
         client = docker_engine.connect(5)
         try:
             client.ping()
         finally:
             client.close()
+    except ImportError:
+        return "the docker package is not installed"
     except Exception:  # noqa: BLE001 (whatever it is: no engine)
         return "no Docker Engine answers"
     return None
