@@ -29,10 +29,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     sys.exit(run(arguments))
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run one command and return its exit status."""
+def run(arguments: Sequence[str], commands: typer.Typer = app, name: str = "burnish") -> int:
+    """Run one command of `commands` and return its exit status."""
     try:
-        result = app(args=list(arguments), prog_name="burnish", standalone_mode=False)
+        result = commands(args=list(arguments), prog_name=name, standalone_mode=False)
     except Exception as error:
         if os.environ.get("BURNISH_DEBUG") and not isinstance(error, typer.Abort):
             raise

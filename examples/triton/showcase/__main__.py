@@ -1,11 +1,13 @@
 """`python -m examples.triton.showcase run body --short`: run a study, and report it."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
 from rich.console import Console
 
+from burnish import cli
 from burnish.cli.hosting import running_or_own
 from burnish.sdk import Client
 from burnish.supervisor import RunDir
@@ -68,6 +70,7 @@ def run(
 def report(task: Task, *, form: FormName = "full") -> None:
     """Write what was measured into docs/; other forms than the full one are only printed."""
     study = Study.load(task)
+    study.form(form)  # a mistyped one is an error, not a study without results
     lines = summarize(study, Ledger(RESULTS / f"{task}-{form}.jsonl").runs())
     if form != "full":
         typer.echo(page.section(lines, ()))
@@ -81,4 +84,4 @@ def report(task: Task, *, form: FormName = "full") -> None:
 
 
 if __name__ == "__main__":
-    app()
+    sys.exit(cli.run(sys.argv[1:], app, "showcase"))
