@@ -63,6 +63,20 @@ class Examiner:
             speedup=round(fmean(speeds), 3) if speeds else None,
         )
 
+    def solve(self, model: str, rows: Sequence[Row], exam: Exam, seed: int) -> list[str | None]:
+        """The greedy answers; None where they are wrong.
+
+        Raises:
+            RetryableError: the platform cannot answer or judge now.
+            BurnishError: it does not have the model.
+        """
+        answers = self._ask(model, rows, exam, seed, n=1, temperature=0.0)
+        verdicts = self._judge(rows, answers)
+        return [
+            text if self._correct(verdicts[row, text]) else None
+            for row, (text,) in enumerate(answers)
+        ]
+
     def _ask(
         self, model: str, rows: Sequence[Row], exam: Exam, seed: int, *, n: int, temperature: float
     ) -> list[list[str]]:

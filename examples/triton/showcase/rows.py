@@ -93,8 +93,10 @@ def depth(expression: str) -> int:
 
 
 def write(rows: Sequence[Row], path: Path) -> None:
-    """As JSON lines."""
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    """As JSON lines; the file is whole or not there."""
+    part = path.with_suffix(".part")
+    part.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    part.replace(path)
 
 
 def unseen_operations() -> tuple[list[Operation], list[Operation], list[Operation]]:

@@ -14,6 +14,7 @@ from burnish.sdk import Client, Job
 from burnish.spec import JobSpec
 from examples.triton.showcase import plan, rows
 from examples.triton.showcase.curves import history
+from examples.triton.showcase.distill import with_own_kernels
 from examples.triton.showcase.exam import Examiner
 from examples.triton.showcase.ledger import Ledger, Run
 from examples.triton.showcase.plan import Planned
@@ -147,7 +148,19 @@ class Runner:
             raise BurnishError(
                 f"{before.arm}, seed {before.seed}, left no adapter: {before.message}"
             )
-        return planned.spec.model_copy(update={"start": Start(adapter=before.adapter)})
+        changes: dict[str, object] = {"start": Start(adapter=before.adapter)}
+        if planned.arm.own_kernels:
+            changes["training_file"] = self._own_kernels(before)
+        return planned.spec.model_copy(update=changes)
+
+    def _own_kernels(self, before: Run) -> str:
+        """Name of the file with the labelled rows and this run's own; it is written once."""
+        path = self._work / f"own-{before.key}.jsonl"
+        if not path.exists():
+            self._console.print(Text(f"{before.adapter} labels whole kernels", style="dim"))
+            train = with_own_kernels(self._examiner, before.adapter, self._data.train, before.seed)
+            rows.write(train, path)
+        return path.name
 
     def _next_finished(self, todo: Sequence[Planned], active: dict[str, Job]) -> Planned | None:
         """A run that can be examined: its job has ended, or it has none."""

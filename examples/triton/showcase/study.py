@@ -36,6 +36,8 @@ class Arm(Strict):
     job: Mapping[str, Any] = {}
     """What differs from the study's job besides."""
     stages: tuple[Mapping[str, Any], ...] = ()
+    own_kernels: bool = False
+    """Whether it also learns from what the run that it starts from gets right; see `distill`."""
     weights: Mapping[str, float] | None = None
     """What its reward pays, where that differs from the form's; exams are the same for all."""
     may_fail: bool = False
@@ -86,6 +88,8 @@ class Study(Strict):
         for index, arm in enumerate(self.arms):
             if arm.name in names[:index]:
                 raise rule(f"arms[{index}].name", f"two arms are named `{arm.name}`")
+            if arm.own_kernels and not arm.after:
+                raise rule(f"arms[{index}].own_kernels", "it needs a run to start from: `after`")
             if arm.after and arm.after not in names[:index]:
                 raise rule(f"arms[{index}].after", f"no earlier arm is named `{arm.after}`")
         for name, form in self.forms.items():
