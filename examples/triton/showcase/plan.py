@@ -54,7 +54,8 @@ def plan(study: Study, form: Form, rows: Rows, revision: str) -> tuple[Planned, 
     for seed, arm in _pairs(study, form):
         spec = study.spec(arm, form, seed) if arm.stages else None
         after = found[arm.after, seed].key if arm.after else ""
-        key = _digest([digest, spec.to_json() if spec else "", seed, after])[:20]
+        parts = [digest, spec.to_json() if spec else "", seed, after]
+        key = _digest(parts + ["own kernels"] * arm.own_kernels)[:20]
         found[arm.name, seed] = Planned(arm, seed, spec, after, key, form.share * arm.minutes)
     return tuple(found.values())
 

@@ -74,6 +74,20 @@ def test_whatever_decides_a_result_is_in_its_key(rows: Rows) -> None:
     assert not keys & {run.key for run in planned(rows, form="short")}
 
 
+def test_what_else_an_arm_learns_from_is_in_its_key() -> None:
+    study, rows = Study.load("kernel"), rows_of("kernel")
+    form = study.form("full", ["distilled"])
+    distilled = study.arm("distilled").model_copy(update={"own_kernels": False})
+    other = study.model_copy(update={"arms": (*study.arms_of(form)[:-1], distilled)})
+
+    keys, others = (
+        [run.key for run in plan.plan(each, form, rows, "a")] for each in (study, other)
+    )
+
+    differ = [ours != theirs for ours, theirs in zip(keys, others, strict=True)]
+    assert differ == [False, False, True] * len(form.seeds)
+
+
 def test_a_run_waits_for_the_one_it_starts_from(rows: Rows) -> None:
     every = planned(rows)
     main = next(run for run in every if run.arm.name == "sft-rl")
@@ -107,6 +121,14 @@ def test_an_arm_starts_from_an_earlier_one() -> None:
 
     with pytest.raises(ValueError, match="no earlier arm is named `sft-20`"):
         Study.model_validate(data)
+
+
+def test_own_kernels_need_a_run_that_labels_them() -> None:
+    text = yaml.safe_load((FOLDER / "kernel.yaml").read_text(encoding="utf-8"))
+    del next(arm for arm in text["arms"] if arm["name"] == "distilled")["after"]
+
+    with pytest.raises(ValueError, match="it needs a run to start from"):
+        Study.model_validate(text)
 
 
 def test_chosen_arms_bring_what_they_start_from(rows: Rows) -> None:
