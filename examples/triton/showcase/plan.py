@@ -28,7 +28,7 @@ class Planned:
     arm: Arm
     seed: int
     spec: JobSpec | None
-    """None: the base model is examined as it is. Its `start` is not filled in."""
+    """None: the base model is examined as it is. Its `start` is not filled in, and its own rows have no file yet."""
     after: str
     """Key of the run whose adapter it starts from; empty: none."""
     key: str
@@ -54,8 +54,7 @@ def plan(study: Study, form: Form, rows: Rows, revision: str) -> tuple[Planned, 
     for seed, arm in _pairs(study, form):
         spec = study.spec(arm, form, seed) if arm.stages else None
         after = found[arm.after, seed].key if arm.after else ""
-        parts = [digest, spec.to_json() if spec else "", seed, after]
-        key = _digest(parts + ["own kernels"] * arm.own_kernels)[:20]
+        key = _digest([digest, spec.to_json() if spec else "", seed, after])[:20]
         found[arm.name, seed] = Planned(arm, seed, spec, after, key, form.share * arm.minutes)
     return tuple(found.values())
 

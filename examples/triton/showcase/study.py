@@ -159,7 +159,7 @@ class Study(Strict):
             **self.job,
             **arm.job,
             "name": f"{self.task} {arm.name} {seed}",
-            "training_file": "train.jsonl",
+            "training_file": "own.jsonl" if arm.own_kernels else "train.jsonl",
             "evaluation_file": "validation.jsonl",
             "rewards": [
                 _paid(each, arm.weights or form.weights) for each in self.job.get("rewards", ())
