@@ -28,7 +28,8 @@ class Planned:
     arm: Arm
     seed: int
     spec: JobSpec | None
-    """None: the base model is examined as it is. Its `start` is not filled in, and its own rows have no file yet."""
+    """None: the base model is examined as it is. Its `start` is not filled in, and the file of its own
+    rows is not written yet."""
     after: str
     """Key of the run whose adapter it starts from; empty: none."""
     key: str
